@@ -1,0 +1,327 @@
+#include "base/log.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	TAG_MAX = 64,
+	TEXT_MAX = 2048, /* of one line for people */
+};
+
+/* What stands before the fields of a packet, in the machine's byte order. */
+struct head {
+	uint8_t version;
+	uint8_t level;
+	uint8_t event;
+	uint8_t fields_n;
+	uint32_t pid;
+	int64_t time;
+};
+
+/* What stands before the bytes of a field. */
+struct field_head {
+	uint8_t name;
+	uint8_t zero;
+	uint16_t len;
+};
+
+static struct {
+	char name[TAG_MAX / 2];
+	char service[TAG_MAX / 2];
+	int fd;
+	bool debug;
+} own = { .name = "postrider", .service = "?", .fd = -1 };
+
+static atomic_uint lost; /* lines for which there was no room */
+
+void
+log_init(const char *name, const char *service, int fd)
+{
+	snprintf(own.name, sizeof(own.name), "%s", name);
+	snprintf(own.service, sizeof(own.service), "%s", service);
+	own.fd = fd;
+}
+
+void
+log_set_debug(bool on)
+{
+	own.debug = on;
+}
+
+struct span
+log_level_prefix(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return SPAN("error: ");
+	case LOG_LEVEL_WARNING:
+		return SPAN("warning: ");
+	case LOG_LEVEL_DEBUG:
+		return SPAN("debug: ");
+	case LOG_LEVEL_INFO:
+		break;
+	}
+	return SPAN("");
+}
+
+struct span
+log_get(const struct log_record *r, uint8_t name)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->fields[i].name == name)
+			return r->fields[i].value;
+	return (struct span){ 0 };
+}
+
+/* A field that does not fit is cut, and ends in "..."; later ones still go. */
+static void
+put_field(struct buf *out, const struct log_field *f)
+{
+	static const struct span dots = SPAN_INIT("...");
+	struct field_head h = { .name = f->name };
+	struct span v = f->value;
+	bool cut = false;
+
+	if (buf_room(out) < sizeof(h) + dots.n)
+		return;
+	if (v.n > buf_room(out) - sizeof(h)) {
+		v.n = buf_room(out) - sizeof(h) - dots.n;
+		cut = true;
+	}
+	h.len = (uint16_t)(v.n + (cut ? dots.n : 0));
+	buf_put(out, (struct span){ (const char *)&h, sizeof(h) });
+	buf_put(out, v);
+	if (cut)
+		buf_put(out, dots);
+}
+
+void
+log_encode(struct buf *out, const struct log_record *r)
+{
+	struct head h = {
+		.version = LOG_VERSION,
+		.level = (uint8_t)r->level,
+		.event = r->event,
+		.fields_n = (uint8_t)r->n,
+		.pid = r->pid,
+		.time = r->time,
+	};
+
+	must(r->n <= LOG_FIELDS_MAX);
+	buf_put(out, (struct span){ (const char *)&h, sizeof(h) });
+	for (size_t i = 0; i < r->n; i++)
+		put_field(out, &r->fields[i]);
+}
+
+static bool
+take_bytes(struct span *in, void *to, size_t n)
+{
+	if (in->n < n)
+		return false;
+	memcpy(to, in->p, n);
+	in->p += n;
+	in->n -= n;
+	return true;
+}
+
+bool
+log_decode(struct span packet, struct log_record *record_r)
+{
+	struct log_record r = { 0 };
+	struct field_head f;
+	struct head h;
+
+	if (!take_bytes(&packet, &h, sizeof(h)))
+		return false;
+	if (h.version != LOG_VERSION || h.level > LOG_LEVEL_DEBUG)
+		return false;
+	r.level = (enum log_level)h.level;
+	r.event = h.event;
+	r.pid = h.pid;
+	r.time = h.time;
+	while (packet.n > 0) {
+		if (r.n == LOG_FIELDS_MAX ||
+		    !take_bytes(&packet, &f, sizeof(f)) || f.len > packet.n)
+			return false;
+		r.fields[r.n++] = (struct log_field){
+			f.name,
+			{ packet.p, f.len },
+		};
+		packet.p += f.len;
+		packet.n -= f.len;
+	}
+	*record_r = r;
+	return true;
+}
+
+/* Before there is a stream: for whoever started us. */
+static void
+print(const struct log_record *r)
+{
+	struct span prefix = log_level_prefix(r->level);
+	char line[TEXT_MAX + TAG_MAX];
+	struct buf b;
+
+	buf_init(&b, line, sizeof(line));
+	buf_put(&b, log_get(r, LOG_FIELD_TAG));
+	buf_put(&b, SPAN(": "));
+	buf_put(&b, prefix);
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->fields[i].name == LOG_FIELD_TAG)
+			continue;
+		buf_put(&b, r->fields[i].value);
+		if (r->fields[i].name == LOG_FIELD_ID)
+			buf_put(&b, SPAN(": "));
+	}
+	buf_put(&b, SPAN("\n"));
+	if (write(STDERR_FILENO, b.p, b.n) < 0)
+		return; /* there is nobody else to tell */
+}
+
+static bool
+send_record(const struct log_record *r)
+{
+	static _Thread_local char packet[LOG_PACKET_MAX / 2];
+	struct buf b;
+
+	buf_init(&b, packet, sizeof(packet));
+	log_encode(&b, r);
+	return send(own.fd, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static struct log_record
+make_record(uint8_t event, enum log_level level, struct span tag)
+{
+	return (struct log_record){
+		.level = level,
+		.event = event,
+		.pid = (uint32_t)getpid(),
+		.time = clock_wall(),
+		.n = 1,
+		.fields = { { LOG_FIELD_TAG, tag } },
+	};
+}
+
+/* Tells how many lines were lost, if that can be told by now. */
+static void
+tell_lost(struct span tag)
+{
+	unsigned n = atomic_exchange(&lost, 0);
+	char text[64];
+
+	if (n == 0)
+		return;
+	struct log_record r = make_record(LOG_EVENT_TEXT, LOG_LEVEL_WARNING,
+	    tag);
+	int len = snprintf(text, sizeof(text), "%u log lines were lost", n);
+
+	r.fields[r.n++] = (struct log_field){
+		LOG_FIELD_TEXT,
+		{ text, (size_t)len },
+	};
+	if (!send_record(&r))
+		atomic_fetch_add(&lost, n);
+}
+
+void
+log_event(uint8_t event, enum log_level level, const char *service,
+    const struct log_field *fields, size_t n)
+{
+	char text[TAG_MAX + 2];
+	int len = snprintf(text, sizeof(text), "%s/%s", own.name,
+	    service ? service : own.service);
+	struct span tag = { text, (size_t)len };
+	struct log_record r = make_record(event, level, tag);
+	int error = errno;
+
+	must(n < LOG_FIELDS_MAX);
+	for (size_t i = 0; i < n; i++)
+		r.fields[r.n++] = fields[i];
+	if (own.fd < 0) {
+		print(&r);
+	} else {
+		tell_lost(tag);
+		if (!send_record(&r))
+			atomic_fetch_add(&lost, 1);
+	}
+	errno = error;
+}
+
+/* A client must not be able to begin a line of its own. */
+static void
+blunt(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
+static void
+say(enum log_level level, const char *id, const char *fmt, va_list ap)
+{
+	struct log_field fields[2];
+	char text[TEXT_MAX];
+	size_t n = 0;
+	int len = vsnprintf(text, sizeof(text), fmt, ap);
+
+	must(len >= 0);
+	blunt(text);
+	if (id)
+		fields[n++] = (struct log_field){
+			LOG_FIELD_ID,
+			{ id, strlen(id) },
+		};
+	fields[n++] = (struct log_field){
+		LOG_FIELD_TEXT,
+		{ text, strlen(text) },
+	};
+	log_event(LOG_EVENT_TEXT, level, NULL, fields, n);
+}
+
+#define SAY(level, id) \
+	do { \
+		va_list ap; \
+\
+		va_start(ap, fmt); \
+		say((level), (id), fmt, ap); \
+		va_end(ap); \
+	} while (0)
+
+void
+log_error(const char *fmt, ...)
+{
+	SAY(LOG_LEVEL_ERROR, NULL);
+}
+
+void
+log_warning(const char *fmt, ...)
+{
+	SAY(LOG_LEVEL_WARNING, NULL);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	SAY(LOG_LEVEL_INFO, NULL);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	if (own.debug)
+		SAY(LOG_LEVEL_DEBUG, NULL);
+}
+
+void
+log_about(enum log_level level, const char *id, const char *fmt, ...)
+{
+	if (level != LOG_LEVEL_DEBUG || own.debug)
+		SAY(level, id);
+}
