@@ -1,0 +1,118 @@
+/*
+ * conf.h - main.cf: read once, asked by name, handed out as typed structs.
+ *
+ * A struct conf is what one process knows: the defaults of the parameter table
+ * (params.h), the file main.cf of its directory, and the overrides of its own
+ * line in master.cf (-o name=value), the last one winning. It never changes; a
+ * reload makes a new one and, if that fails, keeps the old.
+ *
+ * Values are kept as written and expanded ($name, ${name?a:b} ...) when asked
+ * for. A daemon names its parameters in rows of struct conf_field and gets them
+ * checked and converted in one call:
+ *
+ *	struct params {
+ *		const char *queue_directory;
+ *		int64_t timeout;
+ *	} params;
+ *
+ *	static const struct conf_field fields[] = {
+ *		CONF_FIELD(CONF_STR, struct params, queue_directory),
+ *		CONF_FIELD_AS(CONF_TIME, struct params, timeout, "smtpd_timeout"),
+ *	};
+ *
+ *	if (conf_get_struct(conf, fields, COUNT_OF(fields), &params, &why) < 0)
+ *		die("%s", why.text);
+ *
+ * Strings that are handed out belong to the struct conf.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "base/arena.h"
+#include "base/span.h"
+#include "base/why.h"
+
+struct conf;
+
+/* What a member becomes. Its parameter in the table must be of that type. */
+enum conf_type {
+	CONF_STR, /* const char *: expanded; "" if it is empty */
+	CONF_BOOL, /* bool */
+	CONF_INT, /* int64_t */
+	CONF_TIME, /* int64_t: milliseconds */
+	CONF_SIZE, /* int64_t: bytes */
+	CONF_ENUM, /* int: the place of the word in the table's list */
+	CONF_LIST, /* const char *: expanded; see conf_list_next() */
+	CONF_RAW, /* const char *: as written */
+};
+
+struct conf_field {
+	const char *name;
+	enum conf_type type;
+	size_t offset;
+};
+
+#define CONF_FIELD_AS(type, strct, member, name) \
+	{ \
+		(name), (type), offsetof(strct, member) \
+	}
+#define CONF_FIELD(type, strct, member) \
+	CONF_FIELD_AS(type, strct, member, #member)
+
+/*
+ * Reads DIR/main.cf; `overrides` are "name=value" texts, as of -o. Returns NULL
+ * with `why` if there is no file or it is not understood. Blocks.
+ */
+struct conf *conf_load(const char *dir, const char *const *overrides, size_t n,
+    struct why *why);
+
+/* NULL is fine. Returns NULL. */
+struct conf *conf_free(struct conf *c);
+
+const char *conf_dir(const struct conf *c);
+
+/* As written, or the default; NULL: there is no such parameter and no value. */
+const char *conf_raw(const struct conf *c, const char *name);
+
+/* Expanded, or NULL with `why` if that cannot be. A stranger's name is "". */
+const char *conf_get(const struct conf *c, const char *name, struct why *why);
+
+/* Expands any text. Returns NULL with `why`, also if `a` is exhausted. */
+char *conf_expand(const struct conf *c, struct span text, struct arena *a,
+    struct why *why);
+
+/*
+ * Fills in `n` members of the struct at `out`. Returns 0, or -EINVAL with `why`
+ * that names file, line, parameter and what is allowed.
+ */
+MUST_USE int conf_get_struct(const struct conf *c,
+    const struct conf_field *fields, size_t n, void *out, struct why *why);
+
+/*
+ * The same for one value that is not in a struct, as of `transport`_NAME, which
+ * inherits its default: an int, time or size. Returns 0, or -EINVAL with `why`.
+ */
+MUST_USE int conf_get_number(const struct conf *c, const char *name,
+    enum conf_type type, int64_t *value_r, struct why *why);
+
+/* Where it was set, as "main.cf" and a line. False: it is a default. */
+bool conf_source(const struct conf *c, const char *name, const char **file_r,
+    unsigned *line_r);
+
+/* Calls `fn` for each name that is set in main.cf, in the file's order. */
+typedef void conf_name_fn(const char *name, const char *raw, void *arg);
+void conf_each(const struct conf *c, conf_name_fn *fn, void *arg);
+
+/* The same for names that are set, and neither known nor used by others. */
+void conf_each_unused(const struct conf *c, conf_name_fn *fn, void *arg);
+
+/*
+ * Takes the next element of a list: words between commas and blanks, where
+ * { braces } keep one together and are taken off. False: there is none.
+ */
+MUST_USE bool conf_list_next(struct span *rest, struct span *element_r);
+
+/* The configuration directory: -c's `dir` if given, MAIL_CONFIG, or default. */
+const char *conf_find_dir(const char *dir);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * dict.h - lookup tables: "type:name" in, FOUND, ABSENT or TEMPFAIL out.
+ *
+ * A table is opened by its type and name as an administrator writes it, and
+ * asked for keys as they are: who asks folds case and goes through the forms of
+ * an address or host (keys.h). What a file holds may be replaced while it is
+ * open: dict_changed() says so, and a new dict_open() reads it anew.
+ *
+ * One type is one file here, and one row in the table of types; heavy ones come
+ * as modules by dict_register(). Nothing here knows of tasks.
+ */
+#ifndef DICT_DICT_H
+#define DICT_DICT_H
+
+#include "base/arena.h"
+#include "base/span.h"
+#include "base/why.h"
+
+/* "Could not find out" is never "no". */
+enum dict_result {
+	DICT_FOUND,
+	DICT_ABSENT,
+	DICT_TEMPFAIL,
+};
+
+enum {
+	DICT_KEY_MAX = 4096,
+	/* For dict_open(). */
+	DICT_NO_FOLD = 1 << 0, /* keys are taken as they are, not lower-cased */
+};
+
+struct dict;
+
+/* Opens a table to look up in. Returns NULL with `why`. Blocks. */
+struct dict *dict_open(const char *type_and_name, unsigned flags,
+    struct why *why);
+
+/* NULL is fine. Returns NULL. */
+struct dict *dict_close(struct dict *d);
+
+/* As it was opened: "lmdb:/etc/postrider/access". */
+const char *dict_name(const struct dict *d);
+
+/*
+ * Looks up `key`, lower-cased unless DICT_NO_FOLD. A value that was found lives
+ * in `arena`; `why` is set with DICT_TEMPFAIL only, also if the arena is full.
+ * Blocks, unless dict_is_quick().
+ */
+MUST_USE enum dict_result dict_get(struct dict *d, struct span key,
+    struct arena *arena, struct span *value_r, struct why *why);
+
+/* Whether it answers from memory or mapped files: then a task may ask it. */
+bool dict_is_quick(const struct dict *d);
+
+/* Whether it matches whole keys only by patterns: regexp, pcre, cidr. */
+bool dict_is_pattern(const struct dict *d);
+
+/* Whether the file behind it was replaced since it was opened. Blocks. */
+bool dict_changed(const struct dict *d);
+
+/* The file that is to be watched for changes, or NULL. */
+const char *dict_file(const struct dict *d);
+
+/* A row for each type that can be opened. */
+struct dict_type {
+	const char *name;
+	struct dict *(*open)(const char *name, unsigned flags, struct why *why);
+};
+
+/* A module adds its own. */
+void dict_register(const struct dict_type *type);
+
+/* Calls `fn` for each type that is there, sorted by name: postconf -m. */
+void dict_each_type(void (*fn)(const char *name, void *arg), void *arg);
+
+#endif
