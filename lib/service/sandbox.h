@@ -1,0 +1,52 @@
+/*
+ * sandbox.h - words for what a process may still do; seccomp and Landlock.
+ *
+ * A daemon names the words it needs, and the kernel refuses the rest: system
+ * calls by seccomp, files and folders by Landlock. Both hold per thread and are
+ * inherited by threads made later, so this comes before the first offload and
+ * after all that libraries load lazily. No word is ever added later.
+ *
+ * `sandbox = enforce` refuses (EPERM), `report` only logs what would have been
+ * refused, where the kernel can, and `off` does nothing. Under a sanitizer only
+ * Landlock is applied.
+ */
+#ifndef SERVICE_SANDBOX_H
+#define SERVICE_SANDBOX_H
+
+#include "base/why.h"
+
+#include <stddef.h>
+
+enum {
+	SANDBOX_STDIO = 1 << 0, /* memory, time, threads, own descriptors */
+	SANDBOX_RECVFD = 1 << 1, /* to get and to pass descriptors on */
+	SANDBOX_ACCEPT = 1 << 2, /* connections on sockets it was given */
+	SANDBOX_UNIX = 1 << 3, /* to connect to Unix sockets */
+	SANDBOX_INET = 1 << 4, /* to make inet sockets */
+	SANDBOX_FILES = 1 << 5, /* files below the paths given, and no others */
+	SANDBOX_EXEC = 1 << 6, /* fork and exec */
+};
+
+enum sandbox_mode {
+	SANDBOX_ENFORCE,
+	SANDBOX_REPORT,
+	SANDBOX_OFF,
+};
+
+/* A folder (or file) and what may be done below it. */
+struct sandbox_path {
+	const char *path;
+	bool write; /* make, write, rename, remove; else only read */
+};
+
+/* The paths of a daemon with SANDBOX_FILES are named by its warm_up(). */
+void sandbox_allow(const char *path, bool write);
+
+/* Enters. Returns 0, or -errno with `why`. */
+MUST_USE int sandbox_enter(enum sandbox_mode mode, unsigned words,
+    struct why *why);
+
+/* What the running kernel enforces, for `postrider check`: one line of text. */
+void sandbox_describe(char *text, size_t max);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * service.h - the frame of a daemon: what every main() of ours does first.
+ *
+ * A daemon is a struct service_spec and a first task. service_main() reads the
+ * options that master gives and the configuration with the overrides of the
+ * service's line, fills in the daemon's parameters, lets it warm up (open
+ * tables, make what must be made before privileges go), changes root, user and
+ * groups, enters the sandbox, and runs the task. So what a daemon may do stands
+ * in its spec, on one screen.
+ *
+ * Master (or the broker) starts a daemon with these descriptors (service/fds.h)
+ * and options: -c DIR -n NAME -t TYPE -s LISTENERS -g GENERATION -w COLUMN and
+ * -o NAME=VALUE as often as need be. Started by hand, a daemon says so and ends.
+ *
+ * THE LIFE OF A WORKER. It tells its parent when it is ready and how busy it
+ * is. Told to drain, it stops accepting: service_stopping() becomes true and
+ * the stop bell rings; sessions end by themselves, and after
+ * `service_drain_time` all tasks are cancelled. When no task is left it says
+ * goodbye and exits. A parent that is gone is the same as being told to drain.
+ * SIGTERM is: cancel all, now. SIGUSR1 logs what each task waits for.
+ *
+ * Daemons that are single owners of something (qmgr) have ->reload and are not
+ * replaced: it reads all anew, swaps, or keeps the old and says why.
+ */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "base/why.h"
+#include "conf/conf.h"
+#include "service/limits.h"
+#include "service/sandbox.h"
+#include "task/task.h"
+
+/* Who a daemon becomes. An ordinary user who starts the suite is them all. */
+enum service_user {
+	SERVICE_OWNER, /* mail_owner: owns the queue; also in group postrider-net */
+	SERVICE_NET, /* postrider-net */
+	SERVICE_LOGIN, /* postrider-login */
+	SERVICE_AUTH, /* postrider-auth */
+	SERVICE_SELF, /* whoever it was started as: the broker has seen to it */
+	SERVICE_ROOT, /* only what the design names */
+};
+
+struct service_spec {
+	const char *name; /* the program: "smtpd" */
+	enum service_user user;
+	bool chroot; /* to queue_directory */
+	unsigned sandbox; /* SANDBOX_... words */
+
+	const struct conf_field *fields; /* filled into ->params before warm_up */
+	size_t fields_n;
+	void *params;
+
+	/* Opens what is opened before privileges go. May be NULL. Blocks. */
+	int (*warm_up)(const struct conf *c, struct why *why);
+
+	/* The first task. When it returns, and all others have, the worker ends. */
+	task_fn *serve;
+
+	/*
+	 * Runs offloaded when the parent says so, with the new configuration,
+	 * which it takes over if it returns 0. NULL: workers are replaced.
+	 */
+	int (*reload)(struct conf *c, struct why *why);
+};
+
+/* main() of every daemon. Returns the exit status. */
+int service_main(int argc, char **argv, const struct service_spec *spec);
+
+/* The configuration of this process, and the name of its service (-n). */
+const struct conf *service_conf(void);
+const char *service_name(void);
+
+/* Descriptors master opened for us, in master.cf's order; -1: no more. */
+int service_listener(size_t i);
+
+/* Whether we were told to end. The bell rings when we are. */
+bool service_stopping(void);
+struct bell *service_stop_bell(void);
+
+/* The shared counts of this service; never NULL. */
+struct limits *service_limits(void);
+
+/*
+ * Accepts on all listeners until told to stop, and runs fn(conn) as a task for
+ * each connection while there are fewer than maxproc of them in the service;
+ * at maxproc clients wait in the backlog, and a warning is logged once a minute.
+ * `fn` takes over the struct, which is freed by service_conn_free(), and with
+ * it the count. May sleep.
+ */
+struct service_conn {
+	int fd;
+	struct sockaddr_storage *peer; /* AF_UNIX: of no use */
+	struct sockaddr_storage *own;
+};
+void service_accept(task_fn *fn, const char *task_name);
+
+/* Closes ->fd unless that is -1. For CLEANUP. */
+void service_conn_freep(struct service_conn **c);
+
+/* Tells the parent how many requests are under way, if that changed. Plain. */
+void service_status(unsigned busy);
+
+/* A message of the parent that the frame does not know goes here. Optional. */
+struct msg_in;
+typedef void service_parent_fn(const struct msg_in *in, int *fds, size_t n);
+void service_on_parent(service_parent_fn *fn);
+
+/* Wall clock, microseconds: the machine's, or the tests' (-Dtest_hooks). */
+int64_t service_wall(void);
+
+#endif
