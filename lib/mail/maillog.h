@@ -1,0 +1,88 @@
+/*
+ * maillog.h - what happens to mail, as lines that tools have read for decades.
+ *
+ * One function for each event; what it sends are fields, and postlogd makes of
+ * them Postfix's text, to the letter, or a JSON object. The forms stand in one
+ * table, maillog.def. Nobody writes such a line by hand.
+ */
+#ifndef MAIL_MAILLOG_H
+#define MAIL_MAILLOG_H
+
+#include "base/buf.h"
+#include "base/log.h"
+
+enum delivery_status {
+	DELIVERY_SENT,
+	DELIVERY_BOUNCED,
+	DELIVERY_DEFERRED,
+	DELIVERY_EXPIRED,
+};
+
+/*
+ * ID: to=<a>, orig_to=<b>, relay=r, delay=d, delays=a/b/c/d, dsn=x.y.z,
+ * status=s (text); orig_to only if it differs from to.
+ */
+struct log_delivery {
+	const char *service; /* whose tag: "virtual" */
+	struct span id;
+	struct span to;
+	struct span orig_to;
+	struct span relay; /* "virtual", "none" */
+	int64_t arrived; /* these are wall clock, microseconds */
+	int64_t begun; /* the agent got it */
+	int64_t connected;
+	int64_t ended;
+	struct span dsn;
+	enum delivery_status status;
+	struct span text;
+};
+void maillog_delivery(const struct log_delivery *d);
+
+/* ID: from=<a>, size=n, nrcpt=n (queue active) */
+void maillog_active(struct span id, struct span sender, uint64_t size,
+    size_t rcpts);
+/* ID: removed */
+void maillog_removed(struct span id);
+/* ID: from=<a>, status=expired, returned to sender */
+void maillog_expired(struct span id, struct span sender);
+/* ID: message-id=<x>; under the tag of cleanup */
+void maillog_message_id(struct span id, struct span message_id);
+
+/* connect from NAME[ADDR]; and so on, see maillog.def */
+struct log_client {
+	struct span name;
+	struct span addr;
+};
+void maillog_connect(const struct log_client *c);
+/* disconnect from NAME[ADDR] ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4 */
+void maillog_disconnect(const struct log_client *c, struct span counts);
+/* lost connection|timeout|too many errors after VERB from NAME[ADDR] */
+void maillog_broken(const struct log_client *c, struct span what,
+    struct span verb);
+/* ID: client=NAME[ADDR] */
+void maillog_client(struct span id, const struct log_client *c,
+    struct span sasl_method, struct span sasl_user);
+/*
+ * NOQUEUE: reject: RCPT from NAME[ADDR]: 550 5.1.1 text; from=<> to=<> proto=
+ * helo=<>; `what` is reject, reject_warning, hold, discard, ...
+ */
+struct log_reject {
+	struct span id; /* empty: NOQUEUE */
+	struct span what;
+	struct span verb;
+	struct log_client client;
+	struct span reply;
+	struct span sender; /* ->p NULL: not known yet */
+	struct span rcpt;
+	struct span proto;
+	struct span helo;
+};
+void maillog_reject(const struct log_reject *r);
+
+/* For postlogd: the body of a line, without time, host, tag and pid. */
+void maillog_render_text(const struct log_record *r, struct buf *out);
+/* The whole object, with time, host, tag, pid and a name for each field. */
+void maillog_render_json(const struct log_record *r, struct span host,
+    struct buf *out);
+
+#endif
