@@ -42,6 +42,13 @@ MUST_USE enum stream_result channel_recv(struct channel *ch,
 MUST_USE enum stream_result channel_flush(struct channel *ch,
     int64_t deadline);
 
+/* For CLEANUP. */
+static inline void
+channel_freep(struct channel **ch)
+{
+	channel_free(*ch);
+}
+
 /* Bytes that are kept. */
 size_t channel_kept(const struct channel *ch);
 
