@@ -27,6 +27,7 @@ enum access_list {
 	ACCESS_SENDER,
 	ACCESS_RELAY,
 	ACCESS_RECIPIENT,
+	ACCESS_LISTED, /* smtpd_reject_unlisted_...: whatever the others say */
 	ACCESS_DATA,
 	ACCESS_END_OF_DATA,
 	ACCESS_LISTS,

@@ -33,6 +33,7 @@ static const char *const names[ACCESS_LISTS] = {
 	[ACCESS_SENDER] = "Sender address",
 	[ACCESS_RELAY] = "Recipient address",
 	[ACCESS_RECIPIENT] = "Recipient address",
+	[ACCESS_LISTED] = "Recipient address",
 	[ACCESS_DATA] = "Data command",
 	[ACCESS_END_OF_DATA] = "End-of-data",
 };
@@ -50,6 +51,7 @@ list_subject(const struct access_eval *e, char text[SUBJECT_MAX])
 		return fact(e->facts->sender, text);
 	case ACCESS_RELAY:
 	case ACCESS_RECIPIENT:
+	case ACCESS_LISTED:
 		return fact(e->facts->rcpt, text);
 	case ACCESS_DATA:
 		return "DATA";
