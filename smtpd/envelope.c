@@ -232,7 +232,7 @@ cmd_mail(struct smtpd_session *s, struct span arg)
 	if (!take_text(&arg, SPAN("FROM:")) || arg.n == 0)
 		return reply_error(s, "501 5.5.4 Syntax: MAIL FROM:<address>");
 	before = arg;
-	arena_reset(s->arena);
+	txn_reset(s);
 	if (!take_address(s, &arg, &s->txn.sender, &full)) {
 		log_address(s, before);
 		return reply_error(s, "501 5.1.7 Bad sender address syntax");

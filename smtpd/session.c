@@ -499,14 +499,9 @@ end_of_mail(struct smtpd_session *s, enum smtpd_data result, struct span id)
 	s->verb = SPAN("END-OF-MESSAGE");
 	if (s->state != SMTPD_DONE)
 		txn_reset(s);
-	/* DATA itself was counted when it got its 354. */
-	if (o == OUTCOME_ERROR) {
-		s->errors++;
-		s->ok[SMTPD_CMD_DATA]--;
-	}
+	/* DATA was counted at its 354; now its end is. */
 	s->all[SMTPD_CMD_DATA]--;
-	s->ok[SMTPD_CMD_DATA] -= o == OUTCOME_OK;
-	s->errors -= o == OUTCOME_ERROR;
+	s->ok[SMTPD_CMD_DATA]--;
 	return conclude(s, o);
 }
 

@@ -2,8 +2,11 @@
 
 #include "base/scan.h"
 
-#include <errno.h>
 #include <stdlib.h>
+
+enum {
+	FAULT = 1, /* nobody looks which: there is a text */
+};
 
 /* What Postfix has and this version has not: said, not guessed at. */
 static const char *const absent[] = {
@@ -175,7 +178,7 @@ refuse_word(const struct job *j, struct span word)
 
 	for (size_t i = 0; i < COUNT_OF(absent); i++)
 		if (span_ieq(text_span(absent[i]), word))
-			return why_set(j->why, EINVAL, s->file, s->line,
+			return why_set(j->why, FAULT, s->file, s->line,
 			    "%s: %s is not part of this version", s->name,
 			    absent[i]);
 	buf_init(&b, names, sizeof(names) - 1);
@@ -183,7 +186,7 @@ refuse_word(const struct job *j, struct span word)
 		if (j->kinds == BIT(i))
 			restriction_list((enum access_list)i, &b);
 	names[b.n] = '\0';
-	return why_set(j->why, EINVAL, s->file, s->line,
+	return why_set(j->why, FAULT, s->file, s->line,
 	    "%s: \"%.*s\" is no restriction, table or class; %s%s", s->name,
 	    (int)(word.n < 64 ? word.n : 64), word.p,
 	    b.n ? "there are: " : "see access lists", names);
@@ -192,7 +195,7 @@ refuse_word(const struct job *j, struct span word)
 static int
 misplaced(const struct job *j, const struct restriction *what)
 {
-	return why_set(j->why, EINVAL, j->source->file, j->source->line,
+	return why_set(j->why, FAULT, j->source->file, j->source->line,
 	    "%s: %s makes no sense in this list", j->source->name, what->name);
 }
 
@@ -236,7 +239,7 @@ compile_rule(const struct job *j, struct span word, struct span *rest,
 			return refuse_word(j, word);
 	} else if (r.what && r.what->arity == ARITY_TABLE) {
 		if (!take_element(rest, &table) || !is_table(table))
-			return why_set(j->why, EINVAL, j->source->file,
+			return why_set(j->why, FAULT, j->source->file,
 			    j->source->line,
 			    "%s: %s needs a table behind it: type:name",
 			    j->source->name, r.what->name);
@@ -263,7 +266,7 @@ compile(const struct job *j)
 		bool warn = what && what->arity == ARITY_RULE;
 
 		if (warn && !take_element(&rest, &word))
-			return why_set(j->why, EINVAL, j->source->file,
+			return why_set(j->why, FAULT, j->source->file,
 			    j->source->line,
 			    "%s: %s needs a restriction behind it",
 			    j->source->name, what->name);
@@ -330,7 +333,7 @@ compile_all(struct access *a, const struct access_source lists[ACCESS_LISTS],
 
 	if (!s->file && lists[ACCESS_RECIPIENT].file)
 		s = &lists[ACCESS_RECIPIENT];
-	return why_set(why, EINVAL, s->file, s->line,
+	return why_set(why, FAULT, s->file, s->line,
 	    "in parameter smtpd_relay_restrictions or "
 	    "smtpd_recipient_restrictions, specify at least one working "
 	    "instance of: reject_unauth_destination, "
