@@ -29,6 +29,7 @@ struct log_delivery {
 	struct span orig_to;
 	struct span relay; /* "virtual", "none" */
 	int64_t arrived; /* these are wall clock, microseconds */
+	int64_t active; /* the queue manager took it up; 0: as begun */
 	int64_t begun; /* the agent got it */
 	int64_t connected;
 	int64_t ended;

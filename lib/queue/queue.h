@@ -181,6 +181,10 @@ MUST_USE int queue_load(struct queue *q, enum queue_place place,
 MUST_USE int queue_read(int fd, struct arena *a,
     struct queue_message *message_r);
 
+/* Opens a file read only, for an agent. Returns it or -errno. */
+MUST_USE int queue_file(struct queue *q, enum queue_place place,
+    const char *name);
+
 /* Appends state records. Returns 0 or -errno. Not synced: queue_sync(). */
 MUST_USE int queue_append_states(struct queue *q, enum queue_place place,
     const char *name, const struct queue_state *states, size_t n);
