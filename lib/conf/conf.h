@@ -23,7 +23,8 @@
  *	if (conf_get_struct(conf, fields, COUNT_OF(fields), &params, &why) < 0)
  *		die("%s", why.text);
  *
- * Strings that are handed out belong to the struct conf.
+ * Strings that are handed out belong to the struct conf. One thread asks at a
+ * time: what was expanded is kept.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -73,6 +74,9 @@ const char *conf_dir(const struct conf *c);
 
 /* As written, or the default; NULL: there is no such parameter and no value. */
 const char *conf_raw(const struct conf *c, const char *name);
+
+/* The default alone, as conf_raw() would give it, whatever main.cf says. */
+const char *conf_default(const struct conf *c, const char *name);
 
 /* Expanded, or NULL with `why` if that cannot be. A stranger's name is "". */
 const char *conf_get(const struct conf *c, const char *name, struct why *why);

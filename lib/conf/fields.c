@@ -1,0 +1,117 @@
+#include "conf/private.h"
+#include "conf/value.h"
+
+#include <errno.h>
+
+static int
+get_number(const struct conf *c, const struct param *p, const char *name,
+    enum conf_type type, int64_t *value_r, struct why *why)
+{
+	const char *text = conf_get(c, name, why);
+	struct param row = *p;
+	struct why inner;
+
+	if (!text)
+		return -EINVAL;
+	row.name = name; /* NAME_... is told as it was asked for */
+	if (value_parse(&row, type, (struct span){ text, strlen(text) },
+		value_r, &inner) < 0)
+		return conf_blame(c, name, &inner, why);
+	return 0;
+}
+
+static const struct param *
+find_row(const char *name)
+{
+	struct span s = { name, strlen(name) };
+	const struct param *p = param_find(s);
+
+	return p ? p : param_find_inherited(s);
+}
+
+int
+conf_get_number(const struct conf *c, const char *name, enum conf_type type,
+    int64_t *value_r, struct why *why)
+{
+	const struct param *p = find_row(name);
+
+	if (!p)
+		return why_set(why, EINVAL, NULL, 0, "%s: no such parameter",
+		    name);
+	must(p->type == type);
+	return get_number(c, p, name, type, value_r, why);
+}
+
+static int
+get_text(const struct conf *c, const struct param *p, const char **text_r,
+    struct why *why)
+{
+	const char *text = conf_get(c, p->name, why);
+	struct why inner;
+
+	if (!text)
+		return -EINVAL;
+	if (p->min > 0 && !*text) {
+		(void)why_set(&inner, EINVAL, NULL, 0,
+		    "%s: is empty; allowed is any text", p->name);
+		return conf_blame(c, p->name, &inner, why);
+	}
+	*text_r = text;
+	return 0;
+}
+
+static int
+get_field(const struct conf *c, const struct conf_field *f, void *out,
+    struct why *why)
+{
+	const struct param *p = find_row(f->name);
+	char *at = (char *)out + f->offset;
+	const char *text = NULL;
+	int64_t number = 0;
+	bool yes;
+	int word;
+	int error;
+
+	must(p && (p->type == f->type || f->type == CONF_RAW));
+	switch (f->type) {
+	case CONF_RAW:
+		text = conf_raw(c, f->name);
+		memcpy(at, &text, sizeof(text));
+		return 0;
+	case CONF_STR:
+	case CONF_LIST:
+		error = get_text(c, p, &text, why);
+		memcpy(at, &text, sizeof(text));
+		return error;
+	case CONF_BOOL:
+		error = get_number(c, p, f->name, f->type, &number, why);
+		yes = number != 0;
+		memcpy(at, &yes, sizeof(yes));
+		return error;
+	case CONF_ENUM:
+		error = get_number(c, p, f->name, f->type, &number, why);
+		word = (int)number;
+		memcpy(at, &word, sizeof(word));
+		return error;
+	case CONF_INT:
+	case CONF_TIME:
+	case CONF_SIZE:
+		error = get_number(c, p, f->name, f->type, &number, why);
+		memcpy(at, &number, sizeof(number));
+		return error;
+	}
+	return 0;
+}
+
+int
+conf_get_struct(const struct conf *c, const struct conf_field *fields, size_t n,
+    void *out, struct why *why)
+{
+	for (size_t i = 0; i < n; i++) {
+		int error = get_field(c, &fields[i], out, why);
+
+		if (error)
+			return error;
+	}
+	return 0;
+}

@@ -1,0 +1,350 @@
+#include "conf/master_cf.h"
+
+#include "base/scan.h"
+#include "conf/lines.h"
+#include "conf/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	MASTER_CF_MEMORY_MAX = 64 << 20,
+	MASTER_CF_ARGS_MAX = 1000,
+	FIELDS_N = 8, /* before the arguments */
+};
+
+struct master_cf {
+	struct arena *arena;
+	struct service_line *line;
+	size_t n;
+	size_t max;
+};
+
+/* Where a line stands, for who complains about it. */
+struct place {
+	struct arena *arena;
+	unsigned line;
+	struct why *why;
+};
+
+static const char *const type_names[] = {
+	[SERVICE_INET] = "inet",
+	[SERVICE_UNIX] = "unix",
+	[SERVICE_FIFO] = "fifo",
+	[SERVICE_PASS] = "pass",
+	[SERVICE_UNIX_DGRAM] = "unix-dgram",
+};
+
+const char *
+service_type_name(enum service_type t)
+{
+	return type_names[t];
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static void
+skip_space(struct span *in)
+{
+	while (in->n > 0 && is_space(*in->p)) {
+		in->p++;
+		in->n--;
+	}
+}
+
+static int
+refuse(const struct place *at, const char *field, struct span text,
+    const char *allowed)
+{
+	return why_set(at->why, EINVAL, "master.cf", at->line,
+	    "%s: bad %s; allowed is %s",
+	    text.n > 0 ? arena_dup(at->arena, text) : "\"\"", field, allowed);
+}
+
+static int
+take_field(struct span *in, const struct place *at, const char *field,
+    struct span *field_r)
+{
+	size_t n = 0;
+
+	skip_space(in);
+	while (n < in->n && !is_space(in->p[n]))
+		n++;
+	*field_r = (struct span){ in->p, n };
+	in->p += n;
+	in->n -= n;
+	if (n == 0)
+		return why_set(at->why, EINVAL, "master.cf", at->line,
+		    "the field \"%s\" is missing; allowed is service type "
+		    "private unpriv chroot wakeup maxproc command + args",
+		    field);
+	return 0;
+}
+
+static int
+parse_type(struct span text, const struct place *at, enum service_type *type_r)
+{
+	for (size_t i = 0; i < COUNT_OF(type_names); i++)
+		if (span_eq(text,
+			(struct span){ type_names[i],
+			    strlen(type_names[i]) })) {
+			*type_r = (enum service_type)i;
+			return 0;
+		}
+	return refuse(at, "service type", text,
+	    "inet, unix, fifo, pass or unix-dgram");
+}
+
+static int
+parse_flag(struct span text, const struct place *at, const char *field,
+    bool *flag_r)
+{
+	if (span_eq(text, SPAN("-")))
+		return 0;
+	if (!span_eq(text, SPAN("y")) && !span_eq(text, SPAN("n")))
+		return refuse(at, field, text, "y, n or -");
+	*flag_r = *text.p == 'y';
+	return 0;
+}
+
+static int
+parse_wakeup(struct span text, const struct place *at, struct service_line *s)
+{
+	struct span in = text;
+	uint64_t seconds;
+
+	if (span_eq(text, SPAN("-")))
+		return 0;
+	if (!take_number(&in, INT32_MAX, &seconds))
+		return refuse(at, "wakeup", text,
+		    "seconds, seconds with a ? behind them, or -");
+	s->wakeup_if_used = take_char(&in, '?');
+	if (in.n > 0)
+		return refuse(at, "wakeup", text,
+		    "seconds, seconds with a ? behind them, or -");
+	s->wakeup = (int64_t)seconds * 1000;
+	return 0;
+}
+
+static int
+parse_maxproc(struct span text, const struct place *at, struct service_line *s)
+{
+	struct span in = text;
+	uint64_t number;
+
+	if (span_eq(text, SPAN("-"))) {
+		s->maxproc = -1;
+		return 0;
+	}
+	if (!take_number(&in, INT32_MAX, &number) || in.n > 0)
+		return refuse(at, "maxproc", text, "a number, or -");
+	s->maxproc = (int64_t)number;
+	return 0;
+}
+
+/* A word, or what { braces } keep together, with them taken off. */
+static int
+take_arg(struct span *in, const struct place *at, struct span *arg_r)
+{
+	size_t n = 0;
+	size_t level = 0;
+
+	if (*in->p != '{') {
+		while (n < in->n && !is_space(in->p[n]))
+			n++;
+		*arg_r = (struct span){ in->p, n };
+		in->p += n;
+		in->n -= n;
+		return 0;
+	}
+	for (; n < in->n; n++) {
+		level += in->p[n] == '{';
+		if (in->p[n] == '}' && --level == 0)
+			break;
+	}
+	if (n == in->n)
+		return refuse(at, "argument", *in, "a } for each {");
+	*arg_r = (struct span){ in->p + 1, n - 1 };
+	in->p += n + 1;
+	in->n -= n + 1;
+	if (in->n > 0 && !is_space(*in->p))
+		return refuse(at, "argument", *in, "a blank behind }");
+	skip_space(arg_r);
+	while (arg_r->n > 0 && is_space(arg_r->p[arg_r->n - 1]))
+		arg_r->n--;
+	return 0;
+}
+
+static int
+parse_args(struct span in, const struct place *at, struct service_line *s)
+{
+	size_t room = in.n / 2 + 2;
+	const char **args = arena_alloc(at->arena, room * sizeof(*args));
+
+	if (!args)
+		return refuse(at, "line", SPAN(""), "a shorter file");
+	for (skip_space(&in); in.n > 0; skip_space(&in)) {
+		struct span arg;
+		int error = take_arg(&in, at, &arg);
+
+		if (error)
+			return error;
+		if (s->args_n == MASTER_CF_ARGS_MAX)
+			return refuse(at, "command", arg,
+			    "at most 1000 arguments");
+		args[s->args_n] = arena_dup(at->arena, arg);
+		if (!args[s->args_n++])
+			return refuse(at, "line", SPAN(""), "a shorter file");
+	}
+	s->args = args;
+	return 0;
+}
+
+static int
+parse_fields(struct span field[FIELDS_N], const struct place *at,
+    struct service_line *s)
+{
+	int error = parse_type(field[1], at, &s->type);
+
+	s->private = true;
+	s->unpriv = true;
+	s->chroot = false; /* since Postfix 3.0 */
+	if (!error)
+		error = parse_flag(field[2], at, "private", &s->private);
+	if (!error)
+		error = parse_flag(field[3], at, "unpriv", &s->unpriv);
+	if (!error)
+		error = parse_flag(field[4], at, "chroot", &s->chroot);
+	if (!error)
+		error = parse_wakeup(field[5], at, s);
+	if (!error)
+		error = parse_maxproc(field[6], at, s);
+	if (!error && s->type == SERVICE_INET && span_eq(field[2], SPAN("y")))
+		error = refuse(at, "private", field[0],
+		    "n for a service of type inet");
+	if (!error && memchr(field[7].p, '/', field[7].n))
+		error = refuse(at, "command", field[7],
+		    "the name of a program in daemon_directory");
+	return error;
+}
+
+static int
+parse_line(struct span text, const struct place *at, struct service_line *s)
+{
+	static const char *const names[FIELDS_N] = { "service", "type",
+		"private", "unpriv", "chroot", "wakeup", "maxproc", "command" };
+	struct span field[FIELDS_N];
+	int error = 0;
+
+	if (memchr(text.p, '\0', text.n))
+		return refuse(at, "line", SPAN(""), "no NUL in it");
+	for (size_t i = 0; !error && i < FIELDS_N; i++)
+		error = take_field(&text, at, names[i], &field[i]);
+	if (!error)
+		error = parse_fields(field, at, s);
+	if (!error)
+		error = parse_args(text, at, s);
+	if (error)
+		return error;
+	s->name = arena_dup(at->arena, field[0]);
+	s->command = arena_dup(at->arena, field[7]);
+	s->line = at->line;
+	if (!s->name || !s->command)
+		return refuse(at, "line", SPAN(""), "a shorter file");
+	return 0;
+}
+
+static struct service_line *
+find(const struct master_cf *m, const char *name, enum service_type type)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->line[i].type == type &&
+		    strcmp(m->line[i].name, name) == 0)
+			return &m->line[i];
+	return NULL;
+}
+
+/* A later line replaces an earlier one, and takes its place. */
+static void
+add(struct master_cf *m, const struct service_line *s)
+{
+	struct service_line *old = find(m, s->name, s->type);
+
+	if (old) {
+		*old = *s;
+		return;
+	}
+	if (m->n == m->max) {
+		size_t max = m->max ? m->max * 2 : 64;
+		struct service_line *more = zalloc(max * sizeof(*more));
+
+		if (m->n > 0)
+			memcpy(more, m->line, m->n * sizeof(*more));
+		free(m->line);
+		m->line = more;
+		m->max = max;
+	}
+	m->line[m->n++] = *s;
+}
+
+struct master_cf *
+master_cf_load(const struct conf *c, struct why *why)
+{
+	char path[CONF_PATH_MAX];
+	struct master_cf *m = zalloc(sizeof(*m));
+	struct lines lines;
+	char *text = NULL;
+	struct span line;
+	unsigned number;
+	int error;
+
+	m->arena = arena_new(MASTER_CF_MEMORY_MAX);
+	snprintf(path, sizeof(path), "%s/master.cf", conf_dir(c));
+	error = lines_read(path, &lines, &text, why);
+	while (!error && lines_next(&lines, &line, &number)) {
+		struct place at = { m->arena, number, why };
+		struct service_line s = { 0 };
+
+		error = parse_line(line, &at, &s);
+		if (!error)
+			add(m, &s);
+	}
+	free(text);
+	return error ? master_cf_free(m) : m;
+}
+
+struct master_cf *
+master_cf_free(struct master_cf *m)
+{
+	if (!m)
+		return NULL;
+	arena_free(m->arena);
+	free(m->line);
+	free(m);
+	return NULL;
+}
+
+size_t
+master_cf_count(const struct master_cf *m)
+{
+	return m->n;
+}
+
+const struct service_line *
+master_cf_at(const struct master_cf *m, size_t i)
+{
+	must(i < m->n);
+	return &m->line[i];
+}
+
+const struct service_line *
+master_cf_find(const struct master_cf *m, const char *name,
+    enum service_type type)
+{
+	return find(m, name, type);
+}

@@ -1,0 +1,51 @@
+/*
+ * private.h - what a type of table is made of; private to lib/dict.
+ *
+ * A type embeds struct dict as its first member, fills in the row of functions
+ * and calls dict_init() when all is well. dict.c owns the rest: folding, the
+ * watched file, the name.
+ */
+#ifndef DICT_PRIVATE_H
+#define DICT_PRIVATE_H
+
+#include "dict/dict.h"
+
+#include <sys/stat.h>
+
+struct dict_ops {
+	/* As dict_get(); the key is folded already. */
+	enum dict_result (*get)(struct dict *d, struct span key,
+	    struct arena *arena, struct span *value_r, struct why *why);
+	/* Frees what hangs on it, not itself. */
+	void (*close)(struct dict *d);
+	bool quick;
+	bool pattern;
+};
+
+struct dict {
+	const struct dict_ops *ops;
+	char *name; /* "type:name" */
+	char *file; /* or NULL */
+	struct stat st; /* of the file when it was opened */
+	unsigned flags;
+};
+
+/* Fills in a zeroed *d; `file` is the file to be watched, or NULL. */
+void dict_init(struct dict *d, const struct dict_ops *ops, const char *type,
+    const char *name, unsigned flags);
+void dict_watch(struct dict *d, const char *file, const struct stat *st);
+
+/* Gives out a copy of a value, or says why not. */
+MUST_USE enum dict_result dict_give(struct span value, struct arena *arena,
+    struct span *value_r, struct why *why);
+
+struct dict *cidr_open(const char *name, unsigned flags, struct why *why);
+struct dict *fail_open(const char *name, unsigned flags, struct why *why);
+struct dict *inline_open(const char *name, unsigned flags, struct why *why);
+struct dict *lmdb_open(const char *name, unsigned flags, struct why *why);
+struct dict *pcre_open(const char *name, unsigned flags, struct why *why);
+struct dict *regexp_open(const char *name, unsigned flags, struct why *why);
+struct dict *static_open(const char *name, unsigned flags, struct why *why);
+struct dict *texthash_open(const char *name, unsigned flags, struct why *why);
+
+#endif
