@@ -11,6 +11,23 @@
 #include "base/buf.h"
 #include "base/log.h"
 
+/* The events and their fields, as they go over the log stream. */
+enum maillog_event {
+#define EVENT(name, number, level, form) MAILLOG_##name = (number),
+#include "mail/maillog.def"
+#undef EVENT
+};
+
+enum maillog_field {
+#define LOGFIELD(name, number, text, kind) MAILLOG_FIELD_##name = (number),
+#include "mail/maillog.def"
+#undef LOGFIELD
+};
+
+enum {
+	MAILLOG_TIME_MAX = 32, /* "12345678/0.01/0/9.9", with its NUL */
+};
+
 enum delivery_status {
 	DELIVERY_SENT,
 	DELIVERY_BOUNCED,
@@ -28,8 +45,8 @@ struct log_delivery {
 	struct span to;
 	struct span orig_to;
 	struct span relay; /* "virtual", "none" */
-	int64_t arrived; /* these are wall clock, microseconds */
-	int64_t active; /* the queue manager took it up; 0: as begun */
+	int64_t arrived; /* these are wall clock, microseconds; 0: never */
+	int64_t active; /* the queue manager took it up */
 	int64_t begun; /* the agent got it */
 	int64_t connected;
 	int64_t ended;
@@ -49,18 +66,19 @@ void maillog_expired(struct span id, struct span sender);
 /* ID: message-id=<x>; under the tag of cleanup */
 void maillog_message_id(struct span id, struct span message_id);
 
-/* connect from NAME[ADDR]; and so on, see maillog.def */
+/* Who is connected: "unknown" and "203.0.113.9". */
 struct log_client {
 	struct span name;
 	struct span addr;
 };
+/* connect from NAME[ADDR] */
 void maillog_connect(const struct log_client *c);
 /* disconnect from NAME[ADDR] ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4 */
 void maillog_disconnect(const struct log_client *c, struct span counts);
 /* lost connection|timeout|too many errors after VERB from NAME[ADDR] */
 void maillog_broken(const struct log_client *c, struct span what,
     struct span verb);
-/* ID: client=NAME[ADDR] */
+/* ID: client=NAME[ADDR][, sasl_method=M][, sasl_username=U] */
 void maillog_client(struct span id, const struct log_client *c,
     struct span sasl_method, struct span sasl_user);
 /*
@@ -80,9 +98,24 @@ struct log_reject {
 };
 void maillog_reject(const struct log_reject *r);
 
+/* warning: non-SMTP command from NAME[ADDR]: TEXT */
+void maillog_not_smtp(const struct log_client *c, struct span line);
+/* warning: Illegal address syntax from NAME[ADDR] in VERB command: TEXT */
+void maillog_bad_address(const struct log_client *c, struct span verb,
+    struct span text);
+
+/*
+ * Writes a time in seconds as these lines have it: two digits that count, none
+ * below 0.01, no zeros at the end; what is negative is 0. Adds to `out`.
+ */
+void maillog_put_delay(struct buf *out, int64_t microseconds);
+
 /* For postlogd: the body of a line, without time, host, tag and pid. */
 void maillog_render_text(const struct log_record *r, struct buf *out);
-/* The whole object, with time, host, tag, pid and a name for each field. */
+/*
+ * The whole object, with time, host, tag, pid and a name for each field. Always
+ * valid UTF-8: a byte that is not becomes U+FFFD.
+ */
 void maillog_render_json(const struct log_record *r, struct span host,
     struct buf *out);
 

@@ -59,8 +59,7 @@ MUST_USE enum dict_result routing_exists(struct routing *r, struct span addr,
  * has *n_r addresses, in which none stands twice; ABSENT: it stands for itself.
  */
 MUST_USE enum dict_result routing_expand(struct routing *r, struct span addr,
-    struct arena *a, const struct span **list_r, size_t *n_r,
-    struct why *why);
+    struct arena *a, const struct span **list_r, size_t *n_r, struct why *why);
 
 /* A mailbox of class virtual mailbox, as its maps say. */
 struct mailbox_place {

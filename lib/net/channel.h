@@ -34,13 +34,18 @@ MUST_USE bool channel_send(struct channel *ch, struct span packet,
  * SOCK_FDS_MAX descriptors, now the caller's. Sends meanwhile what was kept.
  * STREAM_EOF: the peer is gone; STREAM_FAILED: a packet too long. May sleep.
  */
-MUST_USE enum stream_result channel_recv(struct channel *ch,
-    int64_t deadline, struct span *packet_r, int fds_r[SOCK_FDS_MAX],
-    size_t *n_r);
+MUST_USE enum stream_result channel_recv(struct channel *ch, int64_t deadline,
+    struct span *packet_r, int fds_r[SOCK_FDS_MAX], size_t *n_r);
 
 /* Waits until all that was kept is sent. By the receiving task. May sleep. */
-MUST_USE enum stream_result channel_flush(struct channel *ch,
-    int64_t deadline);
+MUST_USE enum stream_result channel_flush(struct channel *ch, int64_t deadline);
+
+/* For CLEANUP. */
+static inline void
+channel_freep(struct channel **ch)
+{
+	channel_free(*ch);
+}
 
 /* Bytes that are kept. */
 size_t channel_kept(const struct channel *ch);

@@ -6,7 +6,8 @@
  * adds and subtracts in its own column only, and reads the sum of all. When a
  * worker dies master zeroes its column, so nothing leaks. The size is fixed: if
  * no row is free one that counts nothing is taken over, and if there is none
- * the count is not kept: the table limits, it never authorises.
+ * the count is not kept: the table limits, it never authorises. A key is known
+ * by a keyed hash of 64 bits. The row of the empty key is always there.
  */
 #ifndef SERVICE_LIMITS_H
 #define SERVICE_LIMITS_H
@@ -24,7 +25,10 @@ struct limits;
 /* Makes a table; its descriptor is for limits_attach(). -errno on failure. */
 MUST_USE int limits_create(void);
 
-/* Maps the table of `fd` as the worker of `column`. NULL: it is none. */
+/*
+ * Maps the table of `fd` as the worker of `column`; who only looks or clears
+ * takes any. NULL: it is none.
+ */
 struct limits *limits_attach(int fd, unsigned column);
 struct limits *limits_detach(struct limits *l);
 

@@ -7,8 +7,9 @@
  * after all that libraries load lazily. No word is ever added later.
  *
  * `sandbox = enforce` refuses (EPERM), `report` only logs what would have been
- * refused, where the kernel can, and `off` does nothing. Under a sanitizer only
- * Landlock is applied.
+ * refused, where the kernel can (system calls: yes; files: no), and `off` does
+ * nothing. Under a sanitizer only Landlock is applied. No words at all is no
+ * sandbox. With EXEC there is no Landlock: what is executed needs libraries.
  */
 #ifndef SERVICE_SANDBOX_H
 #define SERVICE_SANDBOX_H
@@ -33,13 +34,12 @@ enum sandbox_mode {
 	SANDBOX_OFF,
 };
 
-/* A folder (or file) and what may be done below it. */
-struct sandbox_path {
-	const char *path;
-	bool write; /* make, write, rename, remove; else only read */
-};
-
-/* The paths of a daemon with SANDBOX_FILES are named by its warm_up(). */
+/*
+ * Allows a file, or a folder and all below it: to `write` is to make, write,
+ * rename and remove as well as to read. For daemons with SANDBOX_FILES, in their
+ * warm_up(): before a chroot, as the path is opened here and now. One that is
+ * not there is left out.
+ */
 void sandbox_allow(const char *path, bool write);
 
 /* Enters. Returns 0, or -errno with `why`. */

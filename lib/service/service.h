@@ -9,14 +9,16 @@
  * in its spec, on one screen.
  *
  * Master (or the broker) starts a daemon with these descriptors (service/fds.h)
- * and options: -c DIR -n NAME -t TYPE -s LISTENERS -g GENERATION -w COLUMN and
- * -o NAME=VALUE as often as need be. Started by hand, a daemon says so and ends.
+ * and options: -c DIR -n NAME -t TYPE -s LISTENERS -g GENERATION -w COLUMN
+ * -m MAXPROC and -o NAME=VALUE as often as need be. Started by hand, a daemon
+ * says so and ends. It runs in queue_directory, also while it warms up.
  *
  * THE LIFE OF A WORKER. It tells its parent when it is ready and how busy it
  * is. Told to drain, it stops accepting: service_stopping() becomes true and
  * the stop bell rings; sessions end by themselves, and after
  * `service_drain_time` all tasks are cancelled. When no task is left it says
- * goodbye and exits. A parent that is gone is the same as being told to drain.
+ * goodbye and exits. A parent that is gone is the same as being told to drain,
+ * but for SERVICE_SELF: those end when their work is gone.
  * SIGTERM is: cancel all, now. SIGUSR1 logs what each task waits for.
  *
  * Daemons that are single owners of something (qmgr) have ->reload and are not
@@ -47,14 +49,18 @@ struct service_spec {
 	bool chroot; /* to queue_directory */
 	unsigned sandbox; /* SANDBOX_... words */
 
-	const struct conf_field *fields; /* filled into ->params before warm_up */
+	const struct conf_field
+	    *fields; /* filled into ->params before warm_up */
 	size_t fields_n;
 	void *params;
 
 	/* Opens what is opened before privileges go. May be NULL. Blocks. */
 	int (*warm_up)(const struct conf *c, struct why *why);
 
-	/* The first task. When it returns, and all others have, the worker ends. */
+	/*
+	 * The first task, with NULL. When it has returned, and all others too,
+	 * the worker ends.
+	 */
 	task_fn *serve;
 
 	/*
@@ -95,13 +101,25 @@ struct service_conn {
 };
 void service_accept(task_fn *fn, const char *task_name);
 
-/* Closes ->fd unless that is -1. For CLEANUP. */
+/*
+ * Closes ->fd unless that is -1, and gives the count back. NULL is fine. Returns
+ * NULL. The other form is for CLEANUP.
+ */
+struct service_conn *service_conn_free(struct service_conn *c);
 void service_conn_freep(struct service_conn **c);
 
-/* Tells the parent how many requests are under way, if that changed. Plain. */
+/*
+ * Tells the parent how many requests are under way, if that changed, and not
+ * more often than once a second. Connections of service_accept() are counted
+ * without. Plain.
+ */
 void service_status(unsigned busy);
 
-/* A message of the parent that the frame does not know goes here. Optional. */
+/*
+ * A message of the parent that the frame does not know goes here, with the `n`
+ * descriptors that came with it, which are taken over. Said before ->serve first
+ * waits.
+ */
 struct msg_in;
 typedef void service_parent_fn(const struct msg_in *in, int *fds, size_t n);
 void service_on_parent(service_parent_fn *fn);

@@ -1,0 +1,270 @@
+#include "mail/maillog.h"
+
+#include <inttypes.h>
+
+enum {
+	SECOND = 1000000,
+	NUMBER_MAX = 24,
+};
+
+static const char *const statuses[] = {
+	[DELIVERY_SENT] = "sent",
+	[DELIVERY_BOUNCED] = "bounced",
+	[DELIVERY_DEFERRED] = "deferred",
+	[DELIVERY_EXPIRED] = "expired",
+};
+
+/* A line that is being put together; spans live until it is sent. */
+struct line {
+	enum maillog_event event;
+	const char *service;
+	size_t n;
+	struct log_field fields[LOG_FIELDS_MAX];
+};
+
+static struct span
+text_span(const char *text)
+{
+	return (struct span){ text, strlen(text) };
+}
+
+/* Adds a field, also an empty one; with ->p NULL there is none. */
+static void
+add(struct line *l, uint8_t name, struct span value)
+{
+	if (value.p && l->n < LOG_FIELDS_MAX - 1)
+		l->fields[l->n++] = (struct log_field){ name, value };
+}
+
+/* The same, but not if it is empty. */
+static void
+add_if_any(struct line *l, uint8_t name, struct span value)
+{
+	if (value.n > 0)
+		add(l, name, value);
+}
+
+static void
+add_client(struct line *l, const struct log_client *c)
+{
+	add(l, MAILLOG_FIELD_CLIENT_NAME, c->name);
+	add(l, MAILLOG_FIELD_CLIENT_ADDR, c->addr);
+}
+
+static void
+send_line(const struct line *l)
+{
+	static const enum log_level levels[] = {
+#define EVENT(name, number, level, form) [number] = LOG_LEVEL_##level,
+#include "mail/maillog.def"
+#undef EVENT
+	};
+
+	log_event((uint8_t)l->event, levels[l->event], l->service, l->fields,
+	    l->n);
+}
+
+void
+maillog_put_delay(struct buf *out, int64_t us)
+{
+	int64_t unit = us >= 10 * SECOND ? SECOND
+	    : us >= SECOND               ? SECOND / 10
+					 : SECOND / 100;
+
+	us = us < 0 ? 0 : us + unit / 2;
+
+	int64_t hundredths = us % SECOND / unit * (unit / (SECOND / 100));
+
+	buf_putf(out, "%" PRId64, us / SECOND);
+	if (hundredths % 10)
+		buf_putf(out, ".%02d", (int)hundredths);
+	else if (hundredths)
+		buf_putf(out, ".%d", (int)hundredths / 10);
+}
+
+/* How long something took whose moments may be unknown. */
+static void
+put_part(struct buf *out, int64_t from, int64_t to)
+{
+	maillog_put_delay(out, from && to ? to - from : 0);
+}
+
+static int64_t
+first_known(int64_t a, int64_t b, int64_t c)
+{
+	return a ? a : b ? b : c;
+}
+
+/* before the queue manager/in it/to connect/to send */
+static void
+put_delays(struct buf *out, const struct log_delivery *d)
+{
+	int64_t active = first_known(d->active, d->begun, d->ended);
+
+	put_part(out, d->arrived, active);
+	buf_put(out, SPAN("/"));
+	put_part(out, active, first_known(d->begun, d->ended, 0));
+	buf_put(out, SPAN("/"));
+	put_part(out, d->begun, d->connected);
+	buf_put(out, SPAN("/"));
+	put_part(out, first_known(d->connected, d->begun, 0), d->ended);
+}
+
+void
+maillog_delivery(const struct log_delivery *d)
+{
+	char delay_text[MAILLOG_TIME_MAX], delays_text[4 * MAILLOG_TIME_MAX];
+	struct line l = { .event = MAILLOG_DELIVERY, .service = d->service };
+	struct buf delay, delays;
+
+	buf_init(&delay, delay_text, sizeof(delay_text));
+	put_part(&delay, d->arrived, d->ended);
+	buf_init(&delays, delays_text, sizeof(delays_text));
+	put_delays(&delays, d);
+
+	add(&l, LOG_FIELD_ID, d->id);
+	add(&l, MAILLOG_FIELD_TO, d->to);
+	if (!span_eq(d->to, d->orig_to))
+		add_if_any(&l, MAILLOG_FIELD_ORIG_TO, d->orig_to);
+	add(&l, MAILLOG_FIELD_RELAY, d->relay);
+	add(&l, MAILLOG_FIELD_DELAY, buf_span(&delay));
+	add(&l, MAILLOG_FIELD_DELAYS, buf_span(&delays));
+	add(&l, MAILLOG_FIELD_DSN, d->dsn);
+	add(&l, MAILLOG_FIELD_STATUS, text_span(statuses[d->status]));
+	add(&l, MAILLOG_FIELD_REASON, d->text);
+	send_line(&l);
+}
+
+static struct span
+put_number(char text[NUMBER_MAX], uint64_t number)
+{
+	struct buf b;
+
+	buf_init(&b, text, NUMBER_MAX);
+	buf_putf(&b, "%" PRIu64, number);
+	return buf_span(&b);
+}
+
+void
+maillog_active(struct span id, struct span sender, uint64_t size, size_t rcpts)
+{
+	struct line l = { .event = MAILLOG_ACTIVE };
+	char size_text[NUMBER_MAX], rcpts_text[NUMBER_MAX];
+
+	add(&l, LOG_FIELD_ID, id);
+	add(&l, MAILLOG_FIELD_FROM, sender.p ? sender : SPAN(""));
+	add(&l, MAILLOG_FIELD_SIZE, put_number(size_text, size));
+	add(&l, MAILLOG_FIELD_NRCPT, put_number(rcpts_text, rcpts));
+	send_line(&l);
+}
+
+void
+maillog_removed(struct span id)
+{
+	struct line l = { .event = MAILLOG_REMOVED };
+
+	add(&l, LOG_FIELD_ID, id);
+	send_line(&l);
+}
+
+void
+maillog_expired(struct span id, struct span sender)
+{
+	struct line l = { .event = MAILLOG_EXPIRED };
+
+	add(&l, LOG_FIELD_ID, id);
+	add(&l, MAILLOG_FIELD_FROM, sender.p ? sender : SPAN(""));
+	send_line(&l);
+}
+
+void
+maillog_message_id(struct span id, struct span message_id)
+{
+	struct line l = { .event = MAILLOG_MESSAGE_ID, .service = "cleanup" };
+
+	add(&l, LOG_FIELD_ID, id);
+	add(&l, MAILLOG_FIELD_MESSAGE_ID, message_id);
+	send_line(&l);
+}
+
+void
+maillog_connect(const struct log_client *c)
+{
+	struct line l = { .event = MAILLOG_CONNECT };
+
+	add_client(&l, c);
+	send_line(&l);
+}
+
+void
+maillog_disconnect(const struct log_client *c, struct span counts)
+{
+	struct line l = { .event = MAILLOG_DISCONNECT };
+
+	add_client(&l, c);
+	add_if_any(&l, MAILLOG_FIELD_COUNTS, counts);
+	send_line(&l);
+}
+
+void
+maillog_broken(const struct log_client *c, struct span what, struct span verb)
+{
+	struct line l = { .event = MAILLOG_BROKEN };
+
+	add(&l, MAILLOG_FIELD_WHAT, what);
+	add(&l, MAILLOG_FIELD_VERB, verb);
+	add_client(&l, c);
+	send_line(&l);
+}
+
+void
+maillog_client(struct span id, const struct log_client *c,
+    struct span sasl_method, struct span sasl_user)
+{
+	struct line l = { .event = MAILLOG_CLIENT };
+
+	add(&l, LOG_FIELD_ID, id);
+	add_client(&l, c);
+	add_if_any(&l, MAILLOG_FIELD_SASL_METHOD, sasl_method);
+	add_if_any(&l, MAILLOG_FIELD_SASL_USER, sasl_user);
+	send_line(&l);
+}
+
+void
+maillog_reject(const struct log_reject *r)
+{
+	struct line l = { .event = MAILLOG_REJECT };
+
+	add(&l, LOG_FIELD_ID, r->id.n ? r->id : SPAN("NOQUEUE"));
+	add(&l, MAILLOG_FIELD_WHAT, r->what);
+	add(&l, MAILLOG_FIELD_VERB, r->verb);
+	add_client(&l, &r->client);
+	add(&l, MAILLOG_FIELD_REPLY, r->reply);
+	add(&l, MAILLOG_FIELD_FROM, r->sender);
+	add(&l, MAILLOG_FIELD_TO, r->rcpt);
+	add_if_any(&l, MAILLOG_FIELD_PROTO, r->proto);
+	add_if_any(&l, MAILLOG_FIELD_HELO, r->helo);
+	send_line(&l);
+}
+
+void
+maillog_not_smtp(const struct log_client *c, struct span line)
+{
+	struct line l = { .event = MAILLOG_NOT_SMTP };
+
+	add_client(&l, c);
+	add(&l, MAILLOG_FIELD_INPUT, line);
+	send_line(&l);
+}
+
+void
+maillog_bad_address(const struct log_client *c, struct span verb,
+    struct span text)
+{
+	struct line l = { .event = MAILLOG_BAD_ADDRESS };
+
+	add_client(&l, c);
+	add(&l, MAILLOG_FIELD_VERB, verb);
+	add(&l, MAILLOG_FIELD_INPUT, text);
+	send_line(&l);
+}

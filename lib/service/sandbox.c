@@ -1,0 +1,39 @@
+#include "service/sandbox.h"
+
+#include "service/sandbox-parts.h"
+
+#include <stdio.h>
+
+int
+sandbox_enter(enum sandbox_mode mode, unsigned words, struct why *why)
+{
+	int err = 0;
+
+	if (mode == SANDBOX_OFF || words == 0)
+		return 0;
+	if (mode == SANDBOX_ENFORCE)
+		err = landlock_enter(words, why);
+	if (!err && !UNDER_ASAN)
+		err = seccomp_enter(mode == SANDBOX_REPORT, words, why);
+	return err;
+}
+
+void
+sandbox_describe(char *text, size_t max)
+{
+	int abi = landlock_abi();
+	int n = snprintf(text, max, "system calls (seccomp): %s",
+	    !seccomp_can_refuse()    ? "no"
+		: !seccomp_can_log() ? "refused, cannot be logged"
+				     : "refused or logged");
+
+	must(n >= 0 && (size_t)n < max);
+	text += n;
+	max -= (size_t)n;
+	if (abi == 0)
+		snprintf(text, max, "; files (Landlock): no");
+	else
+		snprintf(text, max, "; files (Landlock %d): refused%s%s", abi,
+		    abi < 3 ? ", but for truncation" : "",
+		    abi < 4 ? "" : "; TCP: refused");
+}

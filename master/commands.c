@@ -1,0 +1,52 @@
+#include "master/commands.h"
+
+#include <string.h>
+
+static const struct command commands[] = {
+	{ "smtpd", COMMAND_WORKERS, NULL },
+
+	{ "qmgr", COMMAND_SINGLE, NULL },
+	{ "nqmgr", COMMAND_BUILT_IN, "qmgr" },
+	{ "oqmgr", COMMAND_BUILT_IN, "qmgr" },
+	{ "postlogd", COMMAND_SINGLE, NULL },
+	{ "broker", COMMAND_SINGLE, NULL },
+
+	{ "virtual", COMMAND_BUILT_IN, "broker" },
+	{ "cleanup", COMMAND_BUILT_IN, "smtpd" },
+	{ "trivial-rewrite", COMMAND_BUILT_IN, "qmgr and smtpd" },
+	{ "bounce", COMMAND_BUILT_IN, "qmgr" },
+	{ "flush", COMMAND_BUILT_IN, "qmgr" },
+	{ "showq", COMMAND_BUILT_IN, "qmgr" },
+	{ "error", COMMAND_BUILT_IN, "qmgr" },
+	{ "discard", COMMAND_BUILT_IN, "qmgr" },
+	{ "scache", COMMAND_BUILT_IN, "smtp" },
+	{ "tlsmgr", COMMAND_BUILT_IN, "whoever uses TLS" },
+	{ "anvil", COMMAND_BUILT_IN, "the table of limits" },
+	{ "verify", COMMAND_BUILT_IN, "smtpd" },
+	{ "proxymap", COMMAND_BUILT_IN, "whoever looks up" },
+
+	{ "pickup", COMMAND_NOT_YET, NULL },
+	{ "smtp", COMMAND_NOT_YET, NULL },
+	{ "lmtp", COMMAND_NOT_YET, NULL },
+	{ "local", COMMAND_NOT_YET, NULL },
+	{ "pipe", COMMAND_NOT_YET, NULL },
+	{ "spawn", COMMAND_NOT_YET, NULL },
+	{ "postscreen", COMMAND_NOT_YET, NULL },
+	{ "dnsblog", COMMAND_NOT_YET, NULL },
+	{ "tlsproxy", COMMAND_NOT_YET, NULL },
+	{ "qmqpd", COMMAND_NOT_YET, NULL },
+	{ "lmtpd", COMMAND_NOT_YET, NULL },
+	{ "imapd", COMMAND_NOT_YET, NULL },
+	{ "pop3d", COMMAND_NOT_YET, NULL },
+	{ "authd", COMMAND_NOT_YET, NULL },
+	{ "dnsd", COMMAND_NOT_YET, NULL },
+};
+
+const struct command *
+command_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}

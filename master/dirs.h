@@ -1,0 +1,36 @@
+/*
+ * dirs.h - the directories of the queue: who owns them, who may do what.
+ *
+ * One table, which master makes true when it starts and `postrider check` and
+ * `set-permissions` compare with. For an ordinary user only the modes count.
+ */
+#ifndef MASTER_DIRS_H
+#define MASTER_DIRS_H
+
+#include "conf/conf.h"
+#include "service/privs.h"
+
+/* Who the suite's files belong to. */
+struct dirs_owners {
+	struct privs owner; /* mail_owner */
+	struct privs net; /* net_owner; its group */
+	gid_t drop; /* setgid_group */
+};
+
+/* Finds them. Returns 0, or -errno with `why`. Blocks. */
+MUST_USE int dirs_owners(const struct conf *c, struct dirs_owners *o_r,
+    struct why *why);
+
+/*
+ * Makes what is missing below queue_directory, and data_directory. What is there
+ * is left as it is, unless `repair`. Returns 0, or -errno with `why`. Blocks.
+ */
+MUST_USE int dirs_make(const struct conf *c, const struct dirs_owners *o,
+    bool repair, struct why *why);
+
+/* Calls `fn` for each difference from the table, with a text. Blocks. */
+typedef void dirs_fn(const char *text, void *arg);
+void dirs_check(const struct conf *c, const struct dirs_owners *o, dirs_fn *fn,
+    void *arg);
+
+#endif
