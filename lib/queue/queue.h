@@ -12,11 +12,15 @@
  * THE ID is what people see: five hex digits of microseconds and the inode in
  * hex (or the long form, `enable_long_queue_ids`). The name of the file in
  * incoming/ has a random suffix behind it, "ID-RANDOM", as that folder can be
- * written, but not listed, by who speaks to the network. In the other folders
- * the file's name is its ID.
+ * written, but not listed, by who speaks to the network. In deferred/ it is
+ * "ID-SECONDS", when it is due (a file's own time could only be set by its owner,
+ * who made it); in the other folders it is the ID. Who has a name has the file;
+ * queue_find() looks for one by its ID.
  *
  * Everything here blocks unless it says otherwise, and knows nothing of tasks.
- * A struct queue is only read after queue_open(): many threads may share it.
+ * Many threads may share a struct queue; one writer or one message is for one
+ * thread at a time. Files are made with mode 0660, whatever the umask: their
+ * owner is who took the mail in, and qmgr appends to them by their group.
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
@@ -24,8 +28,6 @@
 #include "base/arena.h"
 #include "base/span.h"
 #include "base/why.h"
-
-#include <sys/uio.h>
 
 enum {
 	QUEUE_ID_MAX = 32, /* with the NUL */
@@ -113,12 +115,16 @@ struct queue_writer *queue_writer_new(struct queue *q, size_t memory_max);
 struct queue_writer *queue_writer_free(struct queue_writer *w);
 
 /*
- * Appends content: first the head lines of our own, then what came. Plain.
- * False: there is no room: queue_flush(), then put it again.
+ * Appends content: first the head lines of our own, then what came; at most
+ * `memory_max` bytes at once. Plain. False: there is no room: queue_flush(),
+ * then put it again.
  */
 MUST_USE bool queue_put(struct queue_writer *w, struct span content);
 
-/* Appends the ID, which is known only once there is a file. Plain; as above. */
+/*
+ * Appends the ID, which is known only once there is a file: until then its place
+ * is kept, for a few of them. Plain; as above.
+ */
 MUST_USE bool queue_put_id(struct queue_writer *w);
 
 /* Writes out what is in memory. Returns 0 or -errno, which is final for `w`. */
@@ -131,6 +137,8 @@ uint64_t queue_written(const struct queue_writer *w);
  * Writes the rest, envelope and trailer, and makes it all durable: the one
  * fdatasync(). Returns 0: from now on it is mail, under *id_r and *name_r; or
  * -errno: it is not, and never will be (a failed sync is not tried again).
+ * -EINVAL: an address has a NUL, CR or LF in it or a field over 64 KiB; in what
+ * a client said of itself those are made '?'.
  */
 MUST_USE int queue_commit(struct queue_writer *w,
     const struct queue_envelope *e, const struct queue_rcpt *rcpts, size_t n,
@@ -170,8 +178,11 @@ struct queue_message {
 
 /*
  * Reads the envelope and states of a file; with `fd_r`, also gives out the
- * descriptor, read only, for agents. Returns 0 or -errno: -EBADMSG if it is no
- * (complete) message, -ENOENT, -ENOMEM if `a` is too small, or of the system.
+ * descriptor, read only, for agents. Returns 0 or -errno: -ENODATA if it is not
+ * complete: it is being written, or never was committed, and is to be left alone
+ * (queue_scan() removes it when it is old); -EBADMSG if it is damaged: it belongs
+ * into corrupt/; -ENOENT; -ENOMEM if `a` is too small; or of the system. The
+ * content is not read: who does checks it against its checksum.
  */
 MUST_USE int queue_load(struct queue *q, enum queue_place place,
     const char *name, struct arena *a, struct queue_message *message_r,
@@ -185,16 +196,26 @@ MUST_USE int queue_read(int fd, struct arena *a,
 MUST_USE int queue_file(struct queue *q, enum queue_place place,
     const char *name);
 
-/* Appends state records. Returns 0 or -errno. Not synced: queue_sync(). */
+/*
+ * Appends state records; long texts are cut. Returns 0 or -errno: then none of
+ * them counts. Not synced: queue_sync(). One thread at a time for a message.
+ */
 MUST_USE int queue_append_states(struct queue *q, enum queue_place place,
     const char *name, const struct queue_state *states, size_t n);
 
-/* Makes all that was appended, moved or removed durable. */
+/*
+ * Makes all that was appended, moved or removed before durable: by one sync a
+ * file and folder, or one for the file system if it is much. Returns 0 or
+ * -errno, after which a crash of the machine may undo some of it: mail is then
+ * delivered twice, never lost.
+ */
 MUST_USE int queue_sync(struct queue *q);
 
 /*
- * Moves a file to another folder, under its ID, and sets its time: when it is
- * due (deferred), else now. Returns 0 or -errno. The name changes with it.
+ * Moves a file to another folder (or in deferred/ to another time): one rename.
+ * `due_seconds` counts for QUEUE_DEFERRED only. Nothing moves to incoming/.
+ * Returns 0 or -errno; -EEXIST: another message has this ID there. The name
+ * changes with it: *name_r.
  */
 MUST_USE int queue_move(struct queue *q, enum queue_place from,
     const char *name, enum queue_place to, int64_t due_seconds,
@@ -204,15 +225,18 @@ MUST_USE int queue_move(struct queue *q, enum queue_place from,
 MUST_USE int queue_remove(struct queue *q, enum queue_place place,
     const char *name);
 
-/* Finds where the file of an ID lies. Returns 0 or -ENOENT or -errno. */
+/*
+ * Finds where the file of an ID lies, by listing the folders: for tools. Returns
+ * 0 or -ENOENT or -errno.
+ */
 MUST_USE int queue_find(struct queue *q, const char *id,
     enum queue_place *place_r, struct queue_name *name_r);
 
 /*
  * Calls `fn` for each file of a folder that looks like a message's until it
- * returns false. `due` is the file's time in seconds. What was begun and never
- * committed, and is older than an hour, is removed on the way. Returns 0 or
- * -errno.
+ * returns false. `due`, in seconds, is when it is to be tried (deferred), or 0.
+ * What was begun in incoming/ and never committed, and is older than an hour, is
+ * removed on the way. `fn` may move or remove the file. Returns 0 or -errno.
  */
 typedef bool queue_scan_fn(const char *name, int64_t due, void *arg);
 MUST_USE int queue_scan(struct queue *q, enum queue_place place,

@@ -8,6 +8,8 @@
  * mailbox's lock, then one fsync of the file, which commits data and name. Only
  * then is it STORE_OK. Targets whose head is the same share one file by links.
  *
+ * A mailbox is a path below the root that ends in '/'; a leading '/' means
+ * nothing. An mbox, which has no '/' at its end, is told to be none of ours.
  * Folders are opened below the root without following links (openat2), and made
  * with mode 0700 if they are not there.
  */
@@ -21,8 +23,8 @@
 /* "Could not" is never "no": only OK is delivered, only ABSENT is for good. */
 enum store_result {
 	STORE_OK,
-	STORE_ABSENT, /* no such mailbox, and it cannot be made: a user's fault */
-	STORE_OVERQUOTA,
+	STORE_ABSENT, /* no such mailbox: a user's fault; of formats to come */
+	STORE_OVERQUOTA, /* the owner's, or of who has the file system */
 	STORE_TEMPFAIL,
 	STORE_CORRUPT, /* the content is not what its checksum says */
 };
@@ -42,12 +44,16 @@ struct store_target {
 	enum store_result result;
 	uint32_t uidvalidity;
 	uint32_t uid; /* 0: none was given */
+	int error; /* the errno behind it, or 0 */
 	struct why why; /* unless STORE_OK */
 };
 
 struct store;
 
-/* The mail of one owner below `root`, an absolute path. NULL with `why`. */
+/*
+ * The mail of one owner below `root`, an absolute path. Reads the boot's ID from
+ * /proc, which a sandbox has to allow. NULL with `why`.
+ */
 struct store *store_open(const char *root, struct why *why);
 struct store *store_close(struct store *s);
 

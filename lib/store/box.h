@@ -1,0 +1,81 @@
+/*
+ * box.h - a Maildir that is open: its folders and its lock. Private to lib/store.
+ *
+ * A handle is kept for the next delivery, up to BOX_MAX of them; the one unused
+ * for the longest goes first. That somebody has removed or replaced the mailbox
+ * meanwhile is noticed under the lock, and tells -ESTALE: box_drop() it and
+ * begin again.
+ *
+ * THE LOCK is of two parts: a mutex between the threads that share the handle,
+ * and an OFD lock on the uid file between processes. It is held for a write and
+ * a rename, and now and then a sync.
+ */
+#ifndef STORE_BOX_H
+#define STORE_BOX_H
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "store/deliver.h"
+#include "store/uidfile.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+enum {
+	BOX_MAX = 64, /* handles kept, of three descriptors each */
+	BOX_PATH_MAX = 1024,
+	BOX_LOCK_TRIES = 600, /* of 50 ms */
+	BOX_LOCK_PAUSE = 50,
+};
+
+struct store {
+	int root;
+	char boot[UIDFILE_BOOT + 1];
+	char host[128]; /* as it may stand in a file's name */
+	atomic_uint counter; /* makes names unique */
+
+	pthread_mutex_t lock; /* of what follows */
+	struct hash boxes; /* by path */
+	struct link unused; /* the first the longest */
+	size_t unused_n;
+};
+
+struct box {
+	struct hash_link link;
+	struct link unused_link;
+	unsigned refs;
+	bool stale; /* in the table no more */
+	bool sync_folder; /* this file system wants it */
+	int tmp;
+	int new;
+	int uid_fd;
+	dev_t uid_dev;
+	ino_t uid_ino;
+	pthread_mutex_t lock;
+	size_t path_n;
+	char path[BOX_PATH_MAX]; /* below the root, ends in '/' */
+};
+
+/* Opens it, or makes it. Returns 0 or -errno with `why`. */
+MUST_USE int box_open(struct store *s, struct span mailbox, struct box **box_r,
+    struct why *why);
+
+/* Gives it back; NULL is fine. */
+void box_close(struct store *s, struct box *b);
+
+/* It is not what lies there now: the next box_open() opens anew. */
+void box_drop(struct store *s, struct box *b);
+
+/* Gives back the handles that nobody uses. */
+void box_close_all(struct store *s);
+
+/*
+ * Locks and takes a UID; the caller renames and unlocks. Returns 0, -ESTALE, or
+ * -errno: not locked then.
+ */
+MUST_USE int box_take_uid(struct store *s, struct box *b,
+    uint32_t *uidvalidity_r, uint32_t *uid_r);
+void box_unlock(struct box *b);
+
+#endif
