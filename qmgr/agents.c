@@ -302,6 +302,7 @@ begin_delivery(struct worker *w, struct entry *e, int fd)
 	hash_add(&agents.deliveries, &d->by_request);
 	list_append(&w->deliveries, &d->in_worker);
 	w->under_way++;
+	qmgr.under_way++;
 	if (send_request(d, fd))
 		return;
 	end_delivery(d);
@@ -350,6 +351,8 @@ end_delivery(struct delivery *d)
 	hash_remove(&agents.deliveries, &d->by_request);
 	link_remove(&d->in_worker);
 	d->worker->under_way--;
+	qmgr.under_way--;
+	bell_ring(&qmgr.idle);
 	free(d);
 }
 

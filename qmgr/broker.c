@@ -67,7 +67,6 @@ begin(void)
 	if (qmgr.ready)
 		return;
 	qmgr.ready = true;
-	bell_ring(&qmgr.begin);
 	bell_ring(&qmgr.arrivals);
 	bell_ring(&qmgr.dispatch);
 }

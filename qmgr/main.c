@@ -8,6 +8,10 @@
 #include "base/log.h"
 #include "service/service.h"
 
+enum {
+	DRAIN_MS = 4000, /* for deliveries under way: a stop takes 5 s */
+};
+
 struct qmgr qmgr;
 
 static struct span
@@ -53,6 +57,21 @@ spawn(task_fn *fn, const char *name)
 		die("no stack for the task %s", name);
 }
 
+/*
+ * Told to end: nothing new is begun (task_dispatch), and what is under way gets
+ * some time, so that its results are on record before the others end.
+ */
+static void
+drain(void)
+{
+	int64_t by = task_after(DRAIN_MS);
+
+	while (qmgr.under_way + qmgr.recording > 0 &&
+	    bell_wait(&qmgr.idle, by) == TASK_READY)
+		;
+	task_cancel_others();
+}
+
 static void
 serve(void *arg)
 {
@@ -62,7 +81,7 @@ serve(void *arg)
 	bell_init(&qmgr.record, "results to record");
 	bell_init(&qmgr.scan, "a reason to scan");
 	bell_init(&qmgr.released, "a message to leave memory");
-	bell_init(&qmgr.begin, "workers of before");
+	bell_init(&qmgr.idle, "the last delivery");
 	open_queue();
 	spawn(task_broker, "broker");
 	spawn(task_scan, "scan");
@@ -72,6 +91,7 @@ serve(void *arg)
 	for (int i = 0; i < LOADERS; i++)
 		spawn(task_load, "load");
 	service_accept(intake_client, "client of the queue");
+	drain();
 }
 
 int

@@ -55,7 +55,9 @@ struct qmgr {
 	struct bell released; /* a message left memory */
 	bool scan_wanted;
 	bool ready; /* former deliveries are known: we may begin */
-	struct bell begin; /* rung when we are */
+	size_t under_way; /* deliveries that agents have */
+	size_t recording; /* results on their way to disk */
+	struct bell idle; /* rung when one of these two shrinks */
 	bool dirty; /* changes are not synced yet */
 	int64_t table_check; /* task_now() of the last */
 };

@@ -45,6 +45,7 @@ submit(struct op *op)
 	if (!ops.next)
 		list_init(&ops);
 	list_append(&ops, &op->link);
+	qmgr.recording++;
 	bell_ring_one(&qmgr.record);
 }
 
@@ -83,6 +84,8 @@ make_op(enum op_kind kind, struct message *m, struct worker *w,
 static void
 free_op(struct op *op)
 {
+	qmgr.recording--;
+	bell_ring(&qmgr.idle);
 	if (op->worker)
 		worker_unref(op->worker);
 	arena_free(op->arena);
