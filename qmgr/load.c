@@ -100,14 +100,15 @@ struct load {
 };
 
 /*
- * In incoming/ a file that is not mail may be one that is being written: whoever
- * writes it tells us when it is complete. One that was told of, or lies in
- * another folder, is damaged.
+ * In incoming/ a file that is not complete may be one that is being written:
+ * whoever writes it tells us when it is. One that was told of, or lies in another
+ * folder, is damaged.
  */
 static bool
 is_damaged(const struct message *m, int err, bool told)
 {
-	return err == -EBADMSG && (m->place != QUEUE_INCOMING || told);
+	return err == -EBADMSG ||
+	    (err == -ENODATA && (m->place != QUEUE_INCOMING || told));
 }
 
 static void
@@ -209,6 +210,7 @@ not_read(struct message *m, int err, bool was_told)
 {
 	switch (err) {
 	case -EBADMSG:
+	case -ENODATA:
 		not_mail(m, was_told);
 		return;
 	case -ENOENT: /* somebody with the right to removed it */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -241,6 +242,9 @@ queue_load(struct queue *q, enum queue_place place, const char *name,
 	if (fd < 0)
 		return fd;
 	int err = queue_read(fd, a, message_r);
+	/* What looks damaged while its writer holds the lock is not finished. */
+	if (err == -EBADMSG && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -ENODATA;
 	if (err)
 		return err;
 	message_r->id = id;
