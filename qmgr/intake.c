@@ -56,6 +56,13 @@ take_new(const struct msg_in *in)
 		log_warning("told of a queue file that has no file's name");
 }
 
+static void
+want_scan(void)
+{
+	qmgr.scan_wanted = true;
+	bell_ring(&qmgr.scan);
+}
+
 static uint64_t
 flush_deferred(void)
 {
@@ -82,8 +89,7 @@ flush(struct channel *ch, const struct msg_in *in)
 	scheduler_revive_all(&qmgr.scheduler);
 	if (!msg_has(in, MSG_FIELD_ID)) {
 		count = flush_deferred();
-		qmgr.scan_wanted = true;
-		bell_ring(&qmgr.scan);
+		want_scan();
 	} else if (take_id(in, id, sizeof(id)) && (m = qmgr_find(id)) &&
 	    m->phase == MESSAGE_DEFERRED) {
 		make_due(m);
@@ -132,15 +138,15 @@ is_owner(const struct channel *ch)
 }
 
 static void
-take_message(struct channel *ch, const struct msg_in *in)
+take_message(struct channel *ch, const struct msg_in *in, bool *tells_r)
 {
 	switch (in->type) {
 	case MSG_NEW:
+		*tells_r = true;
 		take_new(in);
 		return;
 	case MSG_SCAN:
-		qmgr.scan_wanted = true;
-		bell_ring(&qmgr.scan);
+		want_scan();
 		return;
 	case MSG_SHOWQ:
 		showq_send(ch, in->id);
@@ -161,10 +167,12 @@ take_message(struct channel *ch, const struct msg_in *in)
 	}
 }
 
+/* Who told of files and is gone may have had one more to tell of. */
 static void
 converse(struct channel *ch)
 {
 	int fds[SOCK_FDS_MAX];
+	bool tells = false;
 	struct span packet;
 	struct msg_in in;
 	size_t n;
@@ -176,10 +184,12 @@ converse(struct channel *ch)
 		if (!msg_read(packet, &in)) {
 			log_warning("pid %d speaks another protocol",
 			    (int)channel_peer(ch).pid);
-			return;
+			break;
 		}
-		take_message(ch, &in);
+		take_message(ch, &in, &tells);
 	}
+	if (tells)
+		want_scan();
 }
 
 void
