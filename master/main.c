@@ -176,8 +176,11 @@ open_control(struct why *why)
 static int
 prepare(struct why *why)
 {
-	int err;
+	int err = open_log(why);
 
+	if (err)
+		return err;
+	log_init("postrider", "master", own.setup.log_in);
 	own.plan = plan_load(own.dir, note, NULL, why);
 	if (!own.plan)
 		return -EINVAL;
@@ -192,8 +195,6 @@ prepare(struct why *why)
 	err = pidfile_lock("pid/master.pid", why);
 	if (err >= 0)
 		err = lock_data(why);
-	if (err >= 0)
-		err = open_log(why);
 	if (err >= 0)
 		err = sockets_open(own.plan, &own.owners, why);
 	if (err >= 0)
@@ -358,7 +359,6 @@ main(int argc, char **argv)
 	clean_environment();
 	umask(022);
 	tzset();
-	log_init("postrider", "master", -1);
 	raise_limits();
 	block_signals();
 	open_clock();

@@ -528,6 +528,23 @@ services_wait_ready(int64_t deadline, char *text_r, size_t max)
 	return w == TASK_READY && !own.failure[0];
 }
 
+/*
+ * Asks all workers, those of the log only or all but them, to end: network
+ * services now, single owners when what is under way is on record.
+ */
+static void
+ask_all(bool log)
+{
+	for (struct service *s = next_service(NULL); s; s = next_service(s))
+		for (struct worker *w = next_worker(s, NULL); w;
+		     w = next_worker(s, w)) {
+			if (!is_single(s))
+				end_worker(w, SIGTERM);
+			else if (s->want->is_log == log)
+				drain_worker(w);
+		}
+}
+
 /* Sends a signal to all workers: those of the log only, or all but them. */
 static void
 kill_all(int sig, bool log)
@@ -558,17 +575,19 @@ any_left(bool log)
 
 /* Asks, and then does not ask. */
 static void
-end_all(int sig, bool log, int64_t grace)
+end_all(bool log, int64_t grace)
 {
 	int64_t by = task_after(grace);
 	enum task_wake w = TASK_READY;
 
-	kill_all(sig, log);
+	if (grace > 0)
+		ask_all(log);
 	while (any_left(log) && w == TASK_READY)
 		w = bell_wait(&own.changed, by);
 	if (!any_left(log))
 		return;
-	log_warning("processes that do not end are killed");
+	if (grace > 0)
+		log_warning("processes that do not end are killed");
 	kill_all(SIGKILL, log);
 	by = task_after(KILL_TIME);
 	for (w = TASK_READY; any_left(log) && w == TASK_READY;)
@@ -587,16 +606,16 @@ void
 services_stop(int64_t grace)
 {
 	end_services();
-	end_all(SIGTERM, false, grace);
-	end_all(SIGTERM, true, grace);
+	end_all(false, grace);
+	end_all(true, grace);
 }
 
 void
 services_abort(void)
 {
 	end_services();
-	end_all(SIGKILL, false, KILL_TIME);
-	end_all(SIGKILL, true, KILL_TIME);
+	end_all(false, 0);
+	end_all(true, 0);
 }
 
 void
