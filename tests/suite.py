@@ -293,7 +293,7 @@ class Suite:
             "postlog": "postlog unix-dgram n - n - 1 postlogd",
             "qmgr": "qmgr unix n - n 300 1 qmgr",
             "broker": "broker unix n - n - 1 broker",
-            "virtual": "virtual unix - n n - 100 deliver",
+            "virtual": "virtual unix - n n - 100 virtual",
         }
 
     def set(self, **params):

@@ -340,6 +340,14 @@ class Talk:
     def new_suite(self, s):
         suite = self.make_suite(s.name, users=())
         self.suites[s.name] = suite
+        for service in ("smtp", "submission", "submissions", "imap", "imaps",
+                        "pop3", "pop3s", "lmtp"):
+            self.values[f"{s.name}.{service}"] = (
+                f"{suite.addr}:{suite.port(service)}")
+        self.values[f"{s.name}.addr"] = suite.addr
+        self.values[f"{s.name}.dir"] = str(suite.dir)
+        self.values[f"{s.name}.conf"] = str(suite.etc)
+        self.values[f"{s.name}.domain"] = suite.domain
         for part in s.words["parts"]:
             if part.verb == "user":
                 self.new_user(suite, part.words)
@@ -350,14 +358,6 @@ class Talk:
                 self.override(suite, lines)
             suite.files[name] = suite.files.get(name, "") + "".join(
                 line + "\n" for line in lines)
-        for service in ("smtp", "submission", "submissions", "imap", "imaps",
-                        "pop3", "pop3s", "lmtp"):
-            self.values[f"{s.name}.{service}"] = (
-                f"{suite.addr}:{suite.port(service)}")
-        self.values[f"{s.name}.addr"] = suite.addr
-        self.values[f"{s.name}.dir"] = str(suite.dir)
-        self.values[f"{s.name}.conf"] = str(suite.etc)
-        self.values[f"{s.name}.domain"] = suite.domain
 
     def expand_known(self, line):
         """In files of configuration ${x} may well be theirs."""

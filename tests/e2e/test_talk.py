@@ -141,9 +141,9 @@ def test_data_loses_its_dots_and_is_checked():
 	}
 	expect 250'''
     run(both(steps, sent))
-    fails(both(steps.replace("count 2", "count 3"), sent), 7,
+    fails(both(steps.replace("count 2", "count 3"), sent), 8,
           "2 headers received, not 3")
-    fails(both(steps.replace('".dot"', '"..dot"'), sent), 8,
+    fails(both(steps.replace('".dot"', '"..dot"'), sent), 9,
           "there is no line '..dot'")
 
 
