@@ -7,6 +7,7 @@ children see; as an ordinary user all of them are that user.
 """
 import contextlib
 import ctypes
+import grp
 import json
 import os
 import pathlib
@@ -69,7 +70,7 @@ def private_users():
     if libc.unshare(clone_newns) < 0:
         raise OSError(ctypes.get_errno(), "unshare")
     mount(b"none", b"/", ms_rec_private)
-    ours = set(USERS) | {"postdrop"}
+    ours = set(USERS)
     for name, lines in (("passwd", passwd_lines()), ("group", group_lines())):
         path = pathlib.Path("/etc", name)
         kept = [line for line in path.read_text().splitlines()
@@ -88,7 +89,11 @@ def passwd_lines():
 
 
 def group_lines():
-    lines = [f"postdrop:x:{POSTDROP}:"]
+    lines = []
+    try:
+        grp.getgrnam("postdrop")
+    except KeyError:
+        lines.append(f"postdrop:x:{POSTDROP}:")
     for name, (gid, _) in USERS.items():
         members = [u for u, (_, groups) in USERS.items() if name in groups]
         lines.append(f"{name}:x:{gid}:{','.join(members)}")
