@@ -86,7 +86,7 @@ reset_signals(void)
 _Noreturn static void
 become(const struct spawn *s)
 {
-	char *argv[SPAWN_ARGS_MAX];
+	char **argv = zalloc(sizeof(s->argv));
 	struct why why;
 
 	place_fds(s);
@@ -94,7 +94,7 @@ become(const struct spawn *s)
 		log_error("cannot start %s: %s", s->path, why.text);
 		_exit(EX_NOPERM);
 	}
-	memcpy(argv, s->argv, sizeof(argv)); /* nobody writes to them */
+	memcpy(argv, s->argv, sizeof(s->argv)); /* nobody writes to them */
 	execv(s->path, argv);
 	fail("exec", s->path);
 }

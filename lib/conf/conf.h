@@ -110,6 +110,21 @@ void conf_each(const struct conf *c, conf_name_fn *fn, void *arg);
 /* The same for names that are set, and neither known nor used by others. */
 void conf_each_unused(const struct conf *c, conf_name_fn *fn, void *arg);
 
+enum conf_edit {
+	CONF_EDIT_SET, /* "name = value" */
+	CONF_EDIT_COMMENT, /* "name": a # before its line */
+	CONF_EDIT_REMOVE, /* "name" */
+};
+
+/*
+ * Edits DIR/main.cf: `texts` are what the kind of edit says. Comments and the
+ * order stay; what is new comes last. The file is replaced at once, and keeps
+ * its owner and mode; who edits at the same time waits. Returns 0, or -errno
+ * with `why`. Blocks.
+ */
+MUST_USE int conf_edit(const char *dir, enum conf_edit kind,
+    const char *const *texts, size_t n, struct why *why);
+
 /*
  * Takes the next element of a list: words between commas and blanks, where
  * { braces } keep one together and are taken off. False: there is none.

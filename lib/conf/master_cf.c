@@ -11,7 +11,6 @@
 enum {
 	MASTER_CF_MEMORY_MAX = 64 << 20,
 	MASTER_CF_ARGS_MAX = 1000,
-	FIELDS_N = 8, /* before the arguments */
 };
 
 struct master_cf {
@@ -206,7 +205,7 @@ parse_args(struct span in, const struct place *at, struct service_line *s)
 }
 
 static int
-parse_fields(struct span field[FIELDS_N], const struct place *at,
+parse_fields(struct span field[SERVICE_FIELDS_N], const struct place *at,
     struct service_line *s)
 {
 	int error = parse_type(field[1], at, &s->type);
@@ -236,14 +235,14 @@ parse_fields(struct span field[FIELDS_N], const struct place *at,
 static int
 parse_line(struct span text, const struct place *at, struct service_line *s)
 {
-	static const char *const names[FIELDS_N] = { "service", "type",
+	static const char *const names[SERVICE_FIELDS_N] = { "service", "type",
 		"private", "unpriv", "chroot", "wakeup", "maxproc", "command" };
-	struct span field[FIELDS_N];
+	struct span field[SERVICE_FIELDS_N];
 	int error = 0;
 
 	if (memchr(text.p, '\0', text.n))
 		return refuse(at, "line", SPAN(""), "no NUL in it");
-	for (size_t i = 0; !error && i < FIELDS_N; i++)
+	for (size_t i = 0; !error && i < SERVICE_FIELDS_N; i++)
 		error = take_field(&text, at, names[i], &field[i]);
 	if (!error)
 		error = parse_fields(field, at, s);
@@ -251,11 +250,14 @@ parse_line(struct span text, const struct place *at, struct service_line *s)
 		error = parse_args(text, at, s);
 	if (error)
 		return error;
-	s->name = arena_dup(at->arena, field[0]);
-	s->command = arena_dup(at->arena, field[7]);
+	for (size_t i = 0; i < SERVICE_FIELDS_N; i++) {
+		s->field[i] = arena_dup(at->arena, field[i]);
+		if (!s->field[i])
+			return refuse(at, "line", SPAN(""), "a shorter file");
+	}
+	s->name = s->field[0];
+	s->command = s->field[7];
 	s->line = at->line;
-	if (!s->name || !s->command)
-		return refuse(at, "line", SPAN(""), "a shorter file");
 	return 0;
 }
 

@@ -18,6 +18,10 @@ enum service_type {
 	SERVICE_UNIX_DGRAM,
 };
 
+enum {
+	SERVICE_FIELDS_N = 8,
+};
+
 struct service_line {
 	const char *name; /* as written: "smtp", "127.0.0.1:10025", "cleanup" */
 	enum service_type type;
@@ -31,6 +35,7 @@ struct service_line {
 	const char *const *args; /* NULL-ended, without the program */
 	size_t args_n;
 	unsigned line;
+	const char *field[SERVICE_FIELDS_N]; /* as written, command included */
 };
 
 struct master_cf;

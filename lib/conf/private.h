@@ -7,7 +7,7 @@
 #include "conf/conf.h"
 
 enum {
-	CONF_PATH_MAX = 2048,
+	CONF_PATH_MAX = 1536,
 };
 
 /* Takes "name = value" apart. Returns 0 or -EINVAL with `why`. */

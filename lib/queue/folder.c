@@ -33,7 +33,7 @@ folder_closep(int *fd)
 static int
 open_folder(const char *dir, enum queue_place place, enum queue_use use)
 {
-	char path[4096];
+	char path[1024];
 	int flags = use == QUEUE_CREATE ? O_PATH : O_RDONLY;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir,

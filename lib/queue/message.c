@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -220,6 +221,15 @@ queue_read(int fd, struct arena *a, struct queue_message *message_r)
 }
 
 int
+queue_file(struct queue *q, enum queue_place place, const char *name)
+{
+	int fd = openat(q->fds[place], name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int
 queue_load(struct queue *q, enum queue_place place, const char *name,
     struct arena *a, struct queue_message *message_r, int *fd_r)
 {
@@ -228,11 +238,13 @@ queue_load(struct queue *q, enum queue_place place, const char *name,
 
 	if (!queue_name_id(name, &id))
 		return -EINVAL;
-	fd = openat(q->fds[place], name,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = queue_file(q, place, name);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int err = queue_read(fd, a, message_r);
+	/* What looks damaged while its writer holds the lock is not finished. */
+	if (err == -EBADMSG && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -ENODATA;
 	if (err)
 		return err;
 	message_r->id = id;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,23 +98,46 @@ due_of(const char *name)
 	return (int64_t)due;
 }
 
-/* Whether a file of incoming/ will never be mail: begun, and left long ago. */
 static bool
-is_left_over(struct queue *q, const char *name, bool named)
+is_old(int dir, const char *name)
+{
+	int64_t limit = clock_wall() / 1000000 - FOLDER_STALE_SECONDS;
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_mtim.tv_sec <= limit;
+}
+
+/*
+ * Whether a file of incoming/ will never be mail: begun, left long ago, and
+ * nobody holds the lock that its writer has to the end. With the lock held here
+ * it stays so: whoever could commit it is gone.
+ */
+static bool
+is_left_over(struct queue *q, const char *name, int fd)
 {
 	struct arena *a CLEANUP(arena_freep) = NULL;
 	struct queue_message m;
-	struct stat st;
-	int dir = q->fds[QUEUE_INCOMING];
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode) ||
-	    st.st_mtim.tv_sec > clock_wall() / 1000000 - FOLDER_STALE_SECONDS)
+	if (!is_old(q->fds[QUEUE_INCOMING], name) ||
+	    flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return false;
-	if (!named)
-		return true;
 	a = arena_new(QUEUE_ENVELOPE_MAX);
-	return queue_load(q, QUEUE_INCOMING, name, a, &m, NULL) == -ENODATA;
+	return queue_read(fd, a, &m) == -ENODATA;
+}
+
+/* Returns whether there was something to remove. */
+static bool
+remove_left_over(struct queue *q, const char *name)
+{
+	int fd CLEANUP(folder_closep) = -1;
+
+	if (!is_old(q->fds[QUEUE_INCOMING], name))
+		return false;
+	fd = queue_file(q, QUEUE_INCOMING, name);
+	if (fd < 0 || !is_left_over(q, name, fd))
+		return false;
+	return unlinkat(q->fds[QUEUE_INCOMING], name, 0) == 0;
 }
 
 /* False: `fn` wants no more. */
@@ -128,10 +152,8 @@ scan_one(struct queue *q, enum queue_place place, const char *name,
 	if (!named &&
 	    (name[0] != '.' || strlen(name) != FOLDER_RANDOM_TEXT + 1))
 		return true;
-	if (place == QUEUE_INCOMING && is_left_over(q, name, named)) {
-		unlinkat(q->fds[place], name, 0);
+	if (place == QUEUE_INCOMING && remove_left_over(q, name))
 		return true;
-	}
 	return !named ||
 	    fn(name, place == QUEUE_DEFERRED ? due_of(name) : 0, arg);
 }

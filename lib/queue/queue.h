@@ -192,6 +192,10 @@ MUST_USE int queue_load(struct queue *q, enum queue_place place,
 MUST_USE int queue_read(int fd, struct arena *a,
     struct queue_message *message_r);
 
+/* Opens a file read only, for an agent. Returns it or -errno. */
+MUST_USE int queue_file(struct queue *q, enum queue_place place,
+    const char *name);
+
 /*
  * Appends state records; long texts are cut. Returns 0 or -errno: then none of
  * them counts. Not synced: queue_sync(). One thread at a time for a message.

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -170,6 +171,9 @@ make_file(struct queue_writer *w)
 		w->name.text[0] = '\0';
 		return err;
 	}
+	/* Held while it is written: who tidies up leaves it alone. */
+	if (flock(w->fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
 	return give_name(w, random);
 }
 

@@ -118,14 +118,16 @@ pause_accepting(void)
 	(void)!task_wait_any(w, COUNT_OF(w), task_after(BUSY_PAUSE));
 }
 
+/* For a connection that was seen; another worker may have taken it. */
 static bool
-take_permit(struct acceptor *ac)
+take_permit(struct acceptor *ac, int listener, bool *waits_r)
 {
 	int64_t max = frame.options.maxproc;
 
 	if (limits_take(frame.limits, SPAN(""), max))
 		return true;
-	if (may_warn(&ac->warned_limit))
+	*waits_r = sock_wait_input(listener, 0);
+	if (*waits_r && may_warn(&ac->warned_limit))
 		log_warning("service %s has reached its limit of %lld "
 			    "sessions; others wait (maxproc of master.cf)",
 		    frame.options.name, (long long)max);
@@ -136,11 +138,12 @@ take_permit(struct acceptor *ac)
 static bool
 accept_some(struct acceptor *ac, int listener)
 {
+	bool waits = false;
 	int err = 0;
 
 	for (unsigned i = 0; i < IN_A_ROW && err == 0; i++) {
-		if (!take_permit(ac))
-			return false;
+		if (!take_permit(ac, listener, &waits))
+			return !waits;
 		err = accept_one(ac, listener);
 	}
 	if (is_ordinary(err))

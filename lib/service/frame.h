@@ -75,6 +75,9 @@ void frame_block_signals(void);
 /* Sends a message without fields or, with STATUS, how busy it is. */
 void frame_tell(int type);
 
+/* Without a task: says goodbye, and why it cannot even begin. */
+void frame_last_words(const char *text);
+
 /* Maps the tests' clock, if there is one. */
 void frame_clock_init(void);
 

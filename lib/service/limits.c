@@ -12,6 +12,7 @@
 
 enum {
 	PROBES = 64, /* rows that a key can be in */
+	TRIES = 3, /* to count in a row that others take over */
 	MAGIC = 0x504c494d,
 };
 
@@ -28,9 +29,14 @@ struct table {
 	struct row rows[LIMITS_ROWS];
 };
 
+/*
+ * A row in which a worker counts is not taken over, but for a moment may look so
+ * to him: so he remembers which key he has counted there.
+ */
 struct limits {
 	struct table *table;
 	unsigned column;
+	uint64_t counted[LIMITS_ROWS];
 };
 
 _Static_assert((LIMITS_ROWS & (LIMITS_ROWS - 1)) == 0, "a power of two");
@@ -91,7 +97,8 @@ limits_attach(int fd, unsigned column)
 		return NULL;
 	}
 	l = zalloc(sizeof(*l));
-	*l = (struct limits){ t, column };
+	l->table = t;
+	l->column = column;
 	return l;
 }
 
@@ -127,23 +134,12 @@ key_of(const struct limits *l, struct span key)
 	return hash_of(l->table->secret, key);
 }
 
-/*
- * The row of `key`, or NULL. With `own`, only one in which this worker counts:
- * two workers that came at once may have made two.
- */
 static struct row *
-find(const struct limits *l, struct span key, bool own)
+find(const struct limits *l, uint64_t k)
 {
-	uint64_t k = key_of(l, key);
-
-	if (key.n == 0)
-		return &l->table->whole;
-	for (unsigned i = 0; i < PROBES; i++) {
-		struct row *r = probe(l, k, i);
-
-		if (r->key == k && (!own || r->counts[l->column] > 0))
-			return r;
-	}
+	for (unsigned i = 0; i < PROBES; i++)
+		if (probe(l, k, i)->key == k)
+			return probe(l, k, i);
 	return NULL;
 }
 
@@ -160,15 +156,14 @@ take_over(struct row *r, uint64_t k)
 		return false;
 	if (sum_of(r) == 0)
 		return true;
-	r->key = old;
+	atomic_compare_exchange_strong(&r->key, &k, old);
 	return false;
 }
 
 static struct row *
-find_or_make(const struct limits *l, struct span key)
+find_or_make(const struct limits *l, uint64_t k)
 {
-	struct row *r = find(l, key, false);
-	uint64_t k = key_of(l, key);
+	struct row *r = find(l, k);
 
 	for (unsigned i = 0; !r && i < PROBES; i++)
 		if (take_over(probe(l, k, i), k))
@@ -178,36 +173,69 @@ find_or_make(const struct limits *l, struct span key)
 
 /* Counts one in a row that is still that of `k`. */
 static bool
-count_in(const struct limits *l, struct row *r, uint64_t k)
+count_in(struct limits *l, struct row *r, uint64_t k)
 {
 	r->counts[l->column]++;
-	if (r == &l->table->whole || r->key == k)
-		return true;
-	r->counts[l->column]--;
-	return false;
+	if (r->key != k) {
+		r->counts[l->column]--;
+		return false;
+	}
+	l->counted[r - l->table->rows] = k;
+	return true;
+}
+
+/* Counts one more, and returns where; NULL: there is no row. */
+static struct row *
+count(struct limits *l, struct span key)
+{
+	uint64_t k = key_of(l, key);
+
+	if (key.n == 0) {
+		l->table->whole.counts[l->column]++;
+		return &l->table->whole;
+	}
+	for (int i = 0; i < TRIES; i++) {
+		struct row *r = find_or_make(l, k);
+
+		if (!r || count_in(l, r, k))
+			return r;
+	}
+	return NULL;
 }
 
 bool
 limits_take(struct limits *l, struct span key, int64_t limit)
 {
-	uint64_t k = key_of(l, key);
-	struct row *r = find_or_make(l, key);
+	struct row *r = count(l, key);
 
-	if (r && !count_in(l, r, k)) {
-		r = find_or_make(l, key);
-		if (r && !count_in(l, r, k))
-			r = NULL;
-	}
 	if (!r || limit <= 0 || sum_of(r) <= limit)
 		return true; /* without a row it is not kept */
 	r->counts[l->column]--;
 	return false;
 }
 
+/* Two workers that came at once may have made two rows of a key. */
+static struct row *
+find_counted(const struct limits *l, struct span key)
+{
+	uint64_t k = key_of(l, key);
+
+	if (key.n == 0)
+		return &l->table->whole;
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct row *r = probe(l, k, i);
+
+		if (l->counted[r - l->table->rows] == k &&
+		    r->counts[l->column] > 0)
+			return r;
+	}
+	return NULL;
+}
+
 void
 limits_give(struct limits *l, struct span key)
 {
-	struct row *r = find(l, key, true);
+	struct row *r = find_counted(l, key);
 
 	if (r && r->counts[l->column] > 0)
 		r->counts[l->column]--;

@@ -1,6 +1,7 @@
 #include "service/frame.h"
 
 #include "base/log.h"
+#include "service/fds.h"
 #include "service/msg.h"
 
 #include <unistd.h>
@@ -33,6 +34,19 @@ frame_tell(int type)
 	must(msg_end(&b, 0));
 	if (!channel_send(frame.parent, buf_span(&b), NULL, 0))
 		return; /* receiving will find out */
+}
+
+void
+frame_last_words(const char *text)
+{
+	char packet[SMALL_MAX + sizeof(struct why)];
+	struct buf b;
+
+	buf_init(&b, packet, sizeof(packet));
+	msg_begin(&b, MSG_BYE, 0);
+	msg_put_str(&b, MSG_FIELD_TEXT, (struct span){ text, strlen(text) });
+	if (!msg_end(&b, 0) || sock_send(FDS_PARENT, buf_span(&b), NULL, 0) < 0)
+		return; /* the exit status says it too */
 }
 
 void
@@ -96,7 +110,7 @@ handle(struct span packet, int *fds, size_t n)
 		frame_stop();
 	} else if (in.type == MSG_RELOAD && frame.spec->reload) {
 		task_offload(TASK_DISK, reload, NULL);
-	} else if (in.type != MSG_TICK && frame.on_parent) {
+	} else if (frame.on_parent) {
 		frame.on_parent(&in, fds, n);
 		return;
 	}

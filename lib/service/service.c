@@ -189,6 +189,18 @@ user_name(enum service_user user)
 	return NULL;
 }
 
+/* Who owns the queue reads what network processes put into it. */
+static int
+add_net_group(struct privs *p, struct why *why)
+{
+	struct privs net;
+	int err = privs_find(frame.params.net_owner, &net, why);
+
+	if (!err && p->groups_n < PRIVS_GROUPS_MAX)
+		p->groups[p->groups_n++] = net.gid;
+	return err;
+}
+
 /* A user of the suite that is root would undo all this. */
 static int
 find_user(struct privs *p, struct why *why)
@@ -205,6 +217,8 @@ find_user(struct privs *p, struct why *why)
 	if (!err && p->uid == 0)
 		return why_set(why, EPERM, NULL, 0, "%s must not be root",
 		    name);
+	if (!err && frame.spec->user == SERVICE_OWNER)
+		err = add_net_group(p, why);
 	return err;
 }
 
@@ -270,7 +284,7 @@ run(void *arg)
 int
 service_main(int argc, char **argv, const struct service_spec *spec)
 {
-	struct why why;
+	struct why why = { 0 };
 
 	frame.spec = spec;
 	if (!frame_options(argc, argv, &frame.options) || !is_socket(FDS_LOG) ||
@@ -284,6 +298,7 @@ service_main(int argc, char **argv, const struct service_spec *spec)
 	frame_clock_init();
 	if (prepare(&why) < 0 || drop_privileges(&why) < 0) {
 		log_error("%s", why.text);
+		frame_last_words(why.text);
 		return EX_CONFIG;
 	}
 	frame_block_signals();

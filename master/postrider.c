@@ -1,0 +1,510 @@
+/*
+ * postrider: the administrator's command: starts and ends the suite, has it read
+ * its configuration anew, and says how it is.
+ */
+#include "base/clock.h"
+#include "base/scan.h"
+#include "base/sock.h"
+#include "master/dirs.h"
+#include "master/pidfile.h"
+#include "master/plan.h"
+#include "service/msg.h"
+#include "service/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+	STOP_TIME = 20 * 1000, /* ms: master's own patience, and some more */
+	STOP_PAUSE = 20,
+	ANSWER_TIME = 5000,
+	FAILED = 1,
+};
+
+struct params {
+	const char *queue_directory;
+	const char *daemon_directory;
+	const char *command_directory;
+	const char *setgid_group;
+	int sandbox;
+};
+
+static const struct conf_field fields[] = {
+	CONF_FIELD(CONF_STR, struct params, queue_directory),
+	CONF_FIELD(CONF_STR, struct params, daemon_directory),
+	CONF_FIELD(CONF_STR, struct params, command_directory),
+	CONF_FIELD(CONF_STR, struct params, setgid_group),
+	CONF_FIELD(CONF_ENUM, struct params, sandbox),
+};
+
+static const char *dir;
+static struct conf *conf;
+static struct params params;
+
+static int
+complain(const char *text)
+{
+	fprintf(stderr, "postrider: %s\n", text);
+	return FAILED;
+}
+
+static int
+load(void)
+{
+	struct why why;
+
+	conf = conf_load(dir, NULL, 0, &why);
+	if (!conf ||
+	    conf_get_struct(conf, fields, COUNT_OF(fields), &params, &why) < 0)
+		return complain(why.text);
+	return 0;
+}
+
+static pid_t
+find_master(void)
+{
+	char path[1024];
+
+	snprintf(path, sizeof(path), "%s/pid/master.pid",
+	    params.queue_directory);
+	return pidfile_owner(path);
+}
+
+_Noreturn static void
+exec_master(const char *option, const char *value)
+{
+	char path[1024];
+
+	snprintf(path, sizeof(path), "%s/master", params.daemon_directory);
+	execl(path, path, "-c", dir, option, value, (char *)NULL);
+	fprintf(stderr, "postrider: cannot run %s: %s; see daemon_directory\n",
+	    path, strerror(errno));
+	_exit(EX_UNAVAILABLE);
+}
+
+static int
+refuse_second(void)
+{
+	pid_t pid = find_master();
+
+	if (pid == 0)
+		return 0;
+	fprintf(stderr, "postrider: is already running, with process ID %d\n",
+	    (int)pid);
+	return FAILED;
+}
+
+/* Waits for a byte of master: it is ready. Else it ends, and has said why. */
+static int
+wait_ready(int fd, pid_t child)
+{
+	int status = 0;
+	ssize_t n;
+	char byte;
+
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		return 0;
+	if (waitpid(child, &status, 0) != child || WIFSIGNALED(status))
+		return complain("master died while it started");
+	return FAILED;
+}
+
+static int
+start(char **args)
+{
+	char number[16];
+	int ends[2];
+	pid_t child;
+
+	(void)args;
+	if (load() || refuse_second())
+		return FAILED;
+	if (pipe(ends) < 0)
+		return complain(strerror(errno));
+	snprintf(number, sizeof(number), "%d", ends[1]);
+	child = fork();
+	if (child < 0)
+		return complain(strerror(errno));
+	if (child == 0) {
+		close(ends[0]);
+		setsid();
+		exec_master("-r", number);
+	}
+	close(ends[1]);
+	return wait_ready(ends[0], child);
+}
+
+static int
+start_fg(char **args)
+{
+	(void)args;
+	if (load() || refuse_second())
+		return FAILED;
+	exec_master("-f", NULL);
+}
+
+/* Sends a signal, and waits for the end if that is what it means. */
+static int
+signal_master(int sig, bool ends)
+{
+	int64_t by = clock_mono() + STOP_TIME;
+	pid_t pid;
+
+	if (load())
+		return FAILED;
+	pid = find_master();
+	if (pid == 0)
+		return complain("is not running");
+	if (kill(pid, sig) < 0)
+		return complain(strerror(errno));
+	while (ends && find_master() == pid && clock_mono() < by)
+		pause_ms(STOP_PAUSE);
+	if (ends && find_master() == pid)
+		return complain("does not end");
+	return 0;
+}
+
+static int
+stop(char **args)
+{
+	(void)args;
+	return signal_master(SIGTERM, true);
+}
+
+static int
+abort_all(char **args)
+{
+	(void)args;
+	return signal_master(SIGABRT, true);
+}
+
+/* Told by master what is wrong would be too late: it is looked at here first. */
+static void
+ignore_note(const char *text, void *arg)
+{
+	(void)text;
+	(void)arg;
+}
+
+static int
+reload(char **args)
+{
+	struct why why;
+	struct plan *p = plan_load(dir, ignore_note, NULL, &why);
+
+	(void)args;
+	if (!p)
+		return complain(why.text);
+	plan_free(p);
+	return signal_master(SIGHUP, false);
+}
+
+static void
+print_state(const struct msg_in *in)
+{
+	struct span name = msg_str(in, MSG_FIELD_SERVICE);
+	struct span text = msg_str(in, MSG_FIELD_TEXT);
+
+	printf("%-24.*s %7" PRIu64 " %10" PRIu64 " %8" PRIu64 "%s%.*s\n",
+	    (int)name.n, name.p, msg_u64(in, MSG_FIELD_WORKERS),
+	    msg_u64(in, MSG_FIELD_GENERATION), msg_u64(in, MSG_FIELD_SESSIONS),
+	    text.n ? "  " : "", (int)text.n, text.p);
+}
+
+/* Returns whether the answer has come to its end. */
+static bool
+read_answers(int fd)
+{
+	static char packet[MSG_MAX];
+	int fds[SOCK_FDS_MAX];
+	struct msg_in in;
+	ssize_t len;
+	size_t n;
+
+	while (sock_wait_input(fd, ANSWER_TIME)) {
+		len = sock_recv(fd, packet, sizeof(packet), fds, &n);
+		while (len > 0 && n > 0)
+			close(fds[--n]);
+		if (len == -EAGAIN)
+			continue;
+		if (len <= 0 ||
+		    !msg_read((struct span){ packet, (size_t)len }, &in))
+			return false;
+		if (in.type == MSG_LAST)
+			return true;
+		if (in.type == MSG_SERVICE_STATUS)
+			print_state(&in);
+	}
+	return false;
+}
+
+static int
+ask(struct buf *request)
+{
+	int fd;
+	bool ok;
+
+	if (!msg_end(request, 0))
+		return complain("the request is too long");
+	if (chdir(params.queue_directory) < 0)
+		return complain(strerror(errno));
+	fd = sock_unix_connect("private/master");
+	if (fd < 0)
+		return complain(strerror(-fd));
+	ok = sock_send(fd, buf_span(request), NULL, 0) == 0 && read_answers(fd);
+	close(fd);
+	return ok ? 0 : complain("master does not answer");
+}
+
+static int
+status(char **args)
+{
+	char packet[MSG_HEAD];
+	struct buf b;
+	pid_t pid;
+
+	(void)args;
+	if (load())
+		return FAILED;
+	pid = find_master();
+	if (pid == 0)
+		return complain("is not running");
+	printf("postrider: is running, with process ID %d\n", (int)pid);
+	printf("%-24s %7s %10s %8s\n", "service", "workers", "generation",
+	    "sessions");
+	buf_init(&b, packet, sizeof(packet));
+	msg_begin(&b, MSG_STATUS_ALL, 0);
+	return ask(&b);
+}
+
+#ifdef TEST_HOOKS
+/* "+61s", "+5m", "+1h". */
+static bool
+take_shift(const char *text, uint64_t *ms_r)
+{
+	struct span s = { text, strlen(text) };
+	uint64_t n;
+
+	if (!take_char(&s, '+') || !take_number(&s, 1000000, &n))
+		return false;
+	if (take_char(&s, 'd'))
+		n *= 24 * 3600;
+	else if (take_char(&s, 'h'))
+		n *= 3600;
+	else if (take_char(&s, 'm'))
+		n *= 60;
+	else
+		(void)!take_char(&s, 's');
+	*ms_r = n * 1000;
+	return s.n == 0;
+}
+
+static int
+move_clock(char **args)
+{
+	char packet[64];
+	struct buf b;
+	uint64_t ms;
+
+	if (!args[0] || !take_shift(args[0], &ms))
+		return complain("clock: +N with s, m, h or d");
+	if (load())
+		return FAILED;
+	buf_init(&b, packet, sizeof(packet));
+	msg_begin(&b, MSG_CLOCK, 0);
+	msg_put_u64(&b, MSG_FIELD_MILLISECONDS, ms);
+	return ask(&b);
+}
+#endif
+
+static unsigned errors;
+
+static void
+report_error(const char *text, void *arg)
+{
+	(void)arg;
+	printf("error: %s\n", text);
+	errors++;
+}
+
+static void
+report_note(const char *text, void *arg)
+{
+	(void)arg;
+	printf("note: %s\n", text);
+}
+
+static void
+report_unused(const char *name, const char *raw, void *arg)
+{
+	const char *file = "main.cf";
+	unsigned line = 0;
+
+	(void)arg;
+	(void)!conf_source(conf, name, &file, &line);
+	printf("warning: %s:%u: unused parameter: %s = %s\n", file, line, name,
+	    raw);
+}
+
+static void
+check_users(void)
+{
+	static const char *const names[] = { "mail_owner", "net_owner",
+		"login_owner", "auth_owner" };
+	struct privs p;
+	struct why why;
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		const char *user = conf_get(conf, names[i], &why);
+
+		if (!user || privs_find(user, &p, &why) < 0)
+			report_error(why.text, NULL);
+	}
+}
+
+static void
+check_dirs(void)
+{
+	struct dirs_owners owners;
+	struct stat st;
+	struct why why;
+
+	if (lstat(params.queue_directory, &st) < 0) {
+		printf("note: %s is made at the first start\n",
+		    params.queue_directory);
+		return;
+	}
+	if (dirs_owners(conf, &owners, &why) < 0)
+		report_error(why.text, NULL);
+	else
+		dirs_check(conf, &owners, report_error, NULL);
+}
+
+static void
+check_sandbox(void)
+{
+	static const char *const modes[] = { "enforce", "report", "off" };
+	char text[256];
+
+	sandbox_describe(text, sizeof(text));
+	printf("note: sandbox = %s; this kernel: %s\n", modes[params.sandbox],
+	    text);
+}
+
+static int
+check(char **args)
+{
+	struct plan *p;
+	struct why why;
+
+	(void)args;
+	if (load())
+		return FAILED;
+	p = plan_load(dir, report_note, NULL, &why);
+	if (!p)
+		report_error(why.text, NULL);
+	plan_free(p);
+	if (geteuid() != 0)
+		report_note("an ordinary user is all users of the suite", NULL);
+	check_users();
+	check_dirs();
+	check_sandbox();
+	conf_each_unused(conf, report_unused, NULL);
+	return errors > 0 ? FAILED : 0;
+}
+
+/* Commands that may see what their caller may not, by their group. */
+static int
+set_group(const char *name, gid_t gid)
+{
+	char path[1024];
+
+	snprintf(path, sizeof(path), "%s/%s", params.command_directory, name);
+	if (access(path, F_OK) < 0)
+		return 0;
+	if (chown(path, 0, gid) < 0 || chmod(path, 02755) < 0) {
+		fprintf(stderr, "postrider: %s: %s\n", path, strerror(errno));
+		return FAILED;
+	}
+	return 0;
+}
+
+static int
+set_permissions(char **args)
+{
+	struct dirs_owners owners;
+	struct why why;
+
+	(void)args;
+	if (load())
+		return FAILED;
+	if (dirs_owners(conf, &owners, &why) < 0 ||
+	    dirs_make(conf, &owners, true, &why) < 0)
+		return complain(why.text);
+	if (geteuid() != 0)
+		return 0;
+	return set_group("postdrop", owners.drop) |
+	    set_group("postqueue", owners.drop);
+}
+
+static const struct verb {
+	const char *name;
+	int (*run)(char **args);
+} verbs[] = {
+	{ "start", start },
+	{ "start-fg", start_fg },
+	{ "stop", stop },
+	{ "abort", abort_all },
+	{ "reload", reload },
+	{ "status", status },
+	{ "check", check },
+	{ "set-permissions", set_permissions },
+#ifdef TEST_HOOKS
+	{ "clock", move_clock },
+#endif
+};
+
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: postrider [-c DIR] ");
+	for (size_t i = 0; i < COUNT_OF(verbs); i++)
+		fprintf(stderr, "%s%s", i ? "|" : "", verbs[i].name);
+	fprintf(stderr, "\n");
+	return EX_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *option = NULL;
+	int c;
+
+	while ((c = getopt(argc, argv, "+c:")) != -1) {
+		if (c != 'c')
+			return usage();
+		option = optarg;
+	}
+	dir = conf_find_dir(option);
+	if (optind == argc)
+		return usage();
+	dir = realpath(dir, NULL);
+	if (!dir)
+		return complain("there is no such configuration directory");
+	for (size_t i = 0; i < COUNT_OF(verbs); i++)
+		if (strcmp(argv[optind], verbs[i].name) == 0)
+			return verbs[i].run(argv + optind + 1);
+	return usage();
+}

@@ -1,0 +1,274 @@
+/*
+ * A message that was read gets its way: each recipient its transport, next hop
+ * and mailbox, and so a place with the scheduler; or a verdict here and now.
+ */
+#include "qmgr/qmgr.h"
+
+#include "base/log.h"
+#include "mail/maillog.h"
+#include "service/service.h"
+
+#include <stdio.h>
+
+static struct span
+span_of(const char *s)
+{
+	return (struct span){ s, strlen(s) };
+}
+
+static enum delivery_status
+status_of(enum queue_verdict v)
+{
+	switch (v) {
+	case QUEUE_SENT:
+		return DELIVERY_SENT;
+	case QUEUE_BOUNCED:
+		return DELIVERY_BOUNCED;
+	case QUEUE_EXPIRED:
+		return DELIVERY_EXPIRED;
+	case QUEUE_PENDING:
+	case QUEUE_DELAYED:
+		break;
+	}
+	return DELIVERY_DEFERRED;
+}
+
+void
+decide_here(struct message *m, size_t n, enum queue_verdict v, const char *dsn,
+    const char *text)
+{
+	const struct queue_message *q = &m->body->m;
+	const struct queue_rcpt *r = &q->rcpts[n];
+	int64_t now = service_wall();
+
+	message_decide(m, n, v, span_of(dsn), SPAN("none"), span_of(text), now);
+	maillog_delivery(&(struct log_delivery){
+	    .service = v == QUEUE_DELAYED ? "retry" : "error",
+	    .id = span_of(m->id.text),
+	    .to = r->addr,
+	    .orig_to = r->orig,
+	    .relay = SPAN("none"),
+	    .arrived = q->envelope.arrived,
+	    .active = m->body->activated,
+	    .begun = now,
+	    .connected = now,
+	    .ended = now,
+	    .dsn = span_of(dsn),
+	    .status = status_of(v),
+	    .text = span_of(text),
+	});
+}
+
+/* The transport, with limits of its own, or NULL if main.cf has wrong ones. */
+static struct transport *
+get_transport(const char *name)
+{
+	struct transport *t = scheduler_find(&qmgr.scheduler, span_of(name));
+	struct transport_limits limits;
+	struct why why;
+
+	if (t)
+		return t;
+	if (settings_limits(qmgr.settings, name, &limits, &why) < 0) {
+		log_error("%s", why.text);
+		return NULL;
+	}
+	return scheduler_transport(&qmgr.scheduler, span_of(name), &limits);
+}
+
+static bool
+is_listed(const char *list, const char *name)
+{
+	struct span rest = span_of(list), element;
+
+	while (conf_list_next(&rest, &element))
+		if (span_eq(element, span_of(name)))
+			return true;
+	return false;
+}
+
+/* error:, retry: and discard: are no programs; what they say is done here. */
+static bool
+decide_built_in(struct message *m, size_t n, const struct route *r)
+{
+	const char *text = r->nexthop[0] ? r->nexthop
+					 : "mail is not delivered here";
+
+	if (strcmp(r->transport, "error") == 0)
+		decide_here(m, n, QUEUE_BOUNCED, "5.0.0", text);
+	else if (strcmp(r->transport, "retry") == 0)
+		decide_here(m, n, QUEUE_DELAYED, "4.0.0", text);
+	else if (strcmp(r->transport, "discard") == 0)
+		decide_here(m, n, QUEUE_SENT, "2.0.0", text);
+	else
+		return false;
+	return true;
+}
+
+/* Finds the mailbox. False: there is a verdict instead. */
+static bool
+find_mailbox(struct message *m, size_t n, const struct route *r)
+{
+	struct recipient *to = &m->body->rcpts[n];
+	struct mailbox_place place;
+	char text[512];
+	struct why why;
+
+	switch (routing_mailbox(qmgr.settings->routing, span_of(r->rcpt),
+	    m->arena, &place, &why)) {
+	case DICT_FOUND:
+		to->root = place.root;
+		to->path = place.path;
+		to->uid = place.uid;
+		to->gid = place.gid;
+		return true;
+	case DICT_ABSENT:
+		snprintf(text, sizeof(text), "unknown user: \"%.300s\"",
+		    r->rcpt);
+		decide_here(m, n, QUEUE_BOUNCED, "5.1.1", text);
+		return false;
+	case DICT_TEMPFAIL:
+		break;
+	}
+	log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
+	decide_here(m, n, QUEUE_DELAYED, "4.3.5",
+	    "mail system configuration error");
+	return false;
+}
+
+/*
+ * The destination's name: the next hop, and whose mailboxes they are, as one
+ * request goes to one owner; with a recipient limit of 1 it is the recipient.
+ */
+static struct span
+name_destination(const struct recipient *to, const struct transport *t,
+    char *name, size_t max)
+{
+	int len = snprintf(name, max, "%s %lu:%lu", to->nexthop,
+	    (unsigned long)to->uid, (unsigned long)to->gid);
+
+	if (t->limits.rcpt_limit == 1)
+		len = snprintf(name, max, "%s %lu:%lu", to->rcpt,
+		    (unsigned long)to->uid, (unsigned long)to->gid);
+	return (struct span){ name, (size_t)len < max ? (size_t)len : max - 1 };
+}
+
+static void
+schedule(struct message *m, size_t n, const struct route *r, struct batch *b)
+{
+	struct transport *t = get_transport(r->transport);
+	struct destination *d;
+	char name[768], text[512];
+	struct span key;
+
+	if (!t) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.5",
+		    "mail system configuration error");
+		return;
+	}
+	key = name_destination(&m->body->rcpts[n], t, name, sizeof(name));
+	d = transport_find(t, key);
+	if (d && destination_is_dead(d)) {
+		snprintf(text, sizeof(text),
+		    "delivery temporarily suspended: %s", d->reason);
+		decide_here(m, n, QUEUE_DELAYED, "4.4.1", text);
+		return;
+	}
+	scheduler_add(b, t, key, (uint32_t)n);
+}
+
+static void
+route_one(struct message *m, size_t n, struct batch *b)
+{
+	struct recipient *to = &m->body->rcpts[n];
+	struct route r;
+	struct why why;
+
+	to->open = true;
+	if (routing_resolve(qmgr.settings->routing, m->body->m.rcpts[n].addr,
+		m->arena, &r, &why) != DICT_FOUND) {
+		log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
+		decide_here(m, n, QUEUE_DELAYED, "4.3.0",
+		    "address resolver failure");
+		return;
+	}
+	to->rcpt = r.rcpt;
+	to->nexthop = r.nexthop;
+	if (is_listed(qmgr.settings->defer_transports, r.transport))
+		decide_here(m, n, QUEUE_DELAYED, "4.3.2", "deferred transport");
+	else if (decide_built_in(m, n, &r))
+		;
+	else if (strcmp(r.transport, "virtual") != 0)
+		decide_here(m, n, QUEUE_DELAYED, "4.3.0",
+		    "mail transport unavailable");
+	else if (find_mailbox(m, n, &r))
+		schedule(m, n, &r, b);
+}
+
+static bool
+is_expired(const struct message *m)
+{
+	const struct queue_envelope *e = &m->body->m.envelope;
+	int64_t lifetime = e->sender.n > 0 ? qmgr.settings->lifetime
+					   : qmgr.settings->bounce_lifetime;
+
+	return service_wall() - e->arrived > lifetime * 1000;
+}
+
+/* Of what was tried before: the last word is why it failed. */
+static void
+expire(struct message *m)
+{
+	struct message_body *b = m->body;
+
+	maillog_expired(span_of(m->id.text), b->m.envelope.sender);
+	for (size_t i = 0; i < b->m.n; i++) {
+		struct queue_state last = b->m.states[i];
+
+		if (last.verdict == QUEUE_PENDING ||
+		    last.verdict == QUEUE_DELAYED)
+			message_decide(m, i, QUEUE_EXPIRED,
+			    last.dsn.n ? last.dsn : SPAN("4.4.7"),
+			    last.relay.n ? last.relay : SPAN("none"),
+			    last.text.n ? last.text : SPAN("not delivered"),
+			    service_wall());
+	}
+}
+
+void
+activate(struct message *m)
+{
+	const struct queue_message *q = &m->body->m;
+	struct batch b;
+
+	m->phase = MESSAGE_ACTIVE;
+	m->refs = 1; /* ours, until all are given away */
+	if (agent_has(m->id.text)) {
+		m->waits_for_agent = true;
+		return;
+	}
+	if (m->place == QUEUE_DEFERRED && is_expired(m)) {
+		expire(m);
+		message_unref(m);
+		return;
+	}
+	maillog_active(span_of(m->id.text), q->envelope.sender,
+	    q->content_length, q->n);
+	scheduler_begin(&qmgr.scheduler, &b, m, q->envelope.arrived / 1000000);
+	for (size_t i = 0; i < q->n; i++)
+		if (q->states[i].verdict == QUEUE_PENDING ||
+		    q->states[i].verdict == QUEUE_DELAYED)
+			route_one(m, i, &b);
+	for (struct link *l = b.jobs.next; l != &b.jobs; l = l->next)
+		m->refs += container_of(l, struct job, in_batch)->entries;
+	scheduler_end(&b);
+	message_unref(m);
+}
+
+void
+message_unref(struct message *m)
+{
+	must(m->refs > 0);
+	if (--m->refs == 0)
+		record_end(m, NULL, 0);
+}

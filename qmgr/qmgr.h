@@ -1,0 +1,135 @@
+/*
+ * qmgr.h - the queue manager: the only owner of queue state.
+ *
+ * One thread, one struct qmgr, and a handful of tasks that share it:
+ *
+ *	intake      a task a client: smtpd tells of new files, tools ask
+ *	scan        reads the folders: at start, when told, now and then
+ *	load        reads the files of messages in line, in batches (offloaded)
+ *	dispatch    takes what the scheduler gives and hands it to agents
+ *	agent       a task a worker: takes its results
+ *	record      puts verdicts on disk, removes, moves: in batches (offloaded)
+ *	tend        each second: what is due, sync, tables that were replaced
+ *
+ * Nothing here touches the disk but what is offloaded, and message content is
+ * never read. The life of a message stands in message.h; these functions move
+ * it on, and are in the files named after the tasks.
+ */
+#ifndef QMGR_QMGR_H
+#define QMGR_QMGR_H
+
+#include "net/channel.h"
+#include "qmgr/deferred.h"
+#include "qmgr/message.h"
+#include "qmgr/scheduler.h"
+#include "qmgr/settings.h"
+#include "task/task.h"
+
+enum {
+	LOAD_BATCH = 32, /* files read by one offload */
+	LOADERS = 4, /* of those at a time */
+	RECORD_BATCH = 64,
+	FDS_HELD_MAX = 1000, /* files kept open for their first delivery */
+	AGENT_TRIES = 3, /* a delivery that ends without an answer */
+};
+
+struct qmgr {
+	struct settings *settings;
+	struct queue *queue;
+	struct scheduler scheduler;
+	struct hash messages; /* all, by ID */
+	struct deferred deferred;
+
+	struct link incoming; /* in line to be read: from incoming/ */
+	struct link due; /* and from deferred/: they take turns */
+	bool due_has_turn;
+	size_t active; /* messages that are loaded */
+	size_t rcpts; /* their recipients */
+	size_t fds; /* held open */
+	bool room_wanted; /* a loader stopped at a limit */
+
+	struct bell arrivals; /* something stands in line, or there is room */
+	struct bell dispatch; /* the scheduler may have something */
+	struct bell record; /* something is to be put on record */
+	struct bell scan; /* somebody wants the folders read */
+	struct bell released; /* a message left memory */
+	bool scan_wanted;
+	bool ready; /* former deliveries are known: we may begin */
+	size_t under_way; /* deliveries that agents have */
+	size_t recording; /* results on their way to disk */
+	struct bell idle; /* rung when one of these two shrinks */
+	bool dirty; /* changes are not synced yet */
+	int64_t table_check; /* task_now() of the last */
+};
+
+extern struct qmgr qmgr;
+
+/* ... by queue ID; or NULL. */
+struct message *qmgr_find(const char *id);
+
+/* Somebody says that this file is there. `told`: that it is complete. */
+void arrive(enum queue_place place, const char *name, int64_t due, bool told);
+
+/* A deferred message is to be tried now. */
+void make_due(struct message *m);
+
+/* Takes a message out of everything, and frees it. */
+void forget(struct message *m);
+
+/* A message was read: routes its recipients and gives them to the scheduler. */
+void activate(struct message *m);
+
+/* One of its entries has ended, or was never made. */
+void message_unref(struct message *m);
+
+/* The verdict of this round on one recipient, logged under `service`. */
+void decide_here(struct message *m, size_t n, enum queue_verdict v,
+    const char *dsn, const char *text);
+
+/* Hands an entry to an agent. */
+struct entry;
+void agent_deliver(struct entry *e);
+
+/* The destination died: defers all that waits for it. */
+void defer_waiting(struct destination *d);
+
+/* Puts on record what changed; then tells the agent, if there is one. */
+struct worker;
+void record_states(struct message *m, struct worker *w, uint32_t request);
+
+/* All is decided: removes, defers or keeps the message. */
+void record_end(struct message *m, struct worker *w, uint32_t request);
+
+/* What a worker of a former queue manager's life did, message not loaded. */
+struct msg_in;
+void record_orphan(const struct msg_in *result, struct worker *w);
+
+/*
+ * Whether a worker has had this message since before our time: then it waits,
+ * until agent_has_ended() reads it again, with what is on record by then.
+ */
+bool agent_has(const char *id);
+void agent_has_ended(const char *id);
+
+/* The request's outcome is on disk: the worker may forget it, once told. */
+void worker_ack(struct worker *w, uint32_t request);
+void workers_send_acks(void);
+struct worker *worker_ref(struct worker *w);
+void worker_unref(struct worker *w);
+
+/* The tasks. */
+void task_scan(void *arg);
+void task_load(void *arg);
+void task_dispatch(void *arg);
+void task_record(void *arg);
+void task_tend(void *arg);
+void task_broker(void *arg);
+void intake_client(void *conn);
+
+/* For mailq: sends what there is. May sleep. */
+void showq_send(struct channel *ch, uint32_t request);
+
+/* Reload, offloaded: reads all anew for task_tend() to swap. */
+int qmgr_reload(struct conf *c, struct why *why);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * settings.h - what main.cf says to the queue manager, and the routing it uses.
+ *
+ * A struct settings never changes. Reload, or a table that was replaced, makes a
+ * new one beside it, and the queue manager swaps: tasks read the current one
+ * between two waits only.
+ */
+#ifndef QMGR_SETTINGS_H
+#define QMGR_SETTINGS_H
+
+#include "conf/conf.h"
+#include "mail/routing.h"
+#include "qmgr/scheduler.h"
+
+struct settings {
+	const struct conf *conf; /* borrowed */
+	const char *queue_directory;
+	int64_t minimal_backoff; /* times are milliseconds */
+	int64_t maximal_backoff;
+	int64_t lifetime;
+	int64_t bounce_lifetime;
+	int64_t run_delay;
+	int64_t sync_interval;
+	int64_t transport_retry;
+	int64_t active_limit;
+	int64_t rcpt_limit;
+	int64_t virtual_limit; /* bytes a message; 0: none */
+	int64_t workers; /* of a uid; 0: a processor each */
+	int64_t process_limit; /* deliveries of a transport at a time */
+	const char *defer_transports;
+	const char *mail_owner;
+	bool long_ids;
+	struct routing *routing;
+};
+
+/* Reads all that `c` says. Returns NULL with `why`. Blocks. */
+struct settings *settings_new(const struct conf *c, struct why *why);
+struct settings *settings_free(struct settings *s);
+
+/* What holds for the deliveries of one transport. Returns 0, or with `why`. */
+MUST_USE int settings_limits(const struct settings *s, const char *transport,
+    struct transport_limits *limits_r, struct why *why);
+
+#endif

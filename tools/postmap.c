@@ -1,0 +1,353 @@
+/*
+ * postmap - makes lookup tables and asks them, as Postfix's does.
+ */
+#include "base/log.h"
+#include "conf/conf.h"
+#include "conf/lines.h"
+#include "dict/build.h"
+#include "dict/dict.h"
+#include "dict/rows.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	VALUE_MAX = 16 << 20,
+	TABLE_NAME_MAX = 2048,
+};
+
+struct options {
+	const char *dir; /* -c */
+	const char *query; /* -q */
+	const char *default_type;
+	bool list; /* -s */
+	bool no_fold; /* -f */
+	bool no_mode; /* -p: 0644, not the mode of the source */
+	bool no_warning; /* -w */
+	bool verbose; /* -v */
+};
+
+static _Noreturn void
+fatal(const char *text)
+{
+	fprintf(stderr, "postmap: fatal: %s\n", text);
+	exit(EXIT_FAILURE);
+}
+
+static void
+warn_row(const char *file, unsigned line, const char *text, struct span s)
+{
+	fprintf(stderr, "postmap: warning: %s, line %u: %s", file, line, text);
+	if (s.n > 0)
+		fprintf(stderr, "\"%.*s\"", (int)s.n, s.p);
+	fputc('\n', stderr);
+}
+
+/* "type:name", with the default type put before what has none. */
+static void
+full_name(const struct options *o, const char *given, char *name, size_t size)
+{
+	const char *colon = strchr(given, ':');
+	const char *slash = strchr(given, '/');
+	bool has_type = colon && (!slash || colon < slash);
+
+	snprintf(name, size, "%s%s%s", has_type ? "" : o->default_type,
+	    has_type ? "" : ":", given);
+}
+
+/* A key as it is stored: lower-case, but for -f. */
+static struct span
+folded(const struct options *o, struct arena *a, struct span key)
+{
+	char *copy = arena_dup(a, key);
+
+	if (!copy)
+		fatal("a key is too long");
+	for (size_t i = 0; i < key.n && !o->no_fold; i++)
+		copy[i] = ascii_lower(copy[i]);
+	return (struct span){ copy, key.n };
+}
+
+static void
+add_row(const struct options *o, struct dict_build *b, const char *file,
+    unsigned number, struct span line)
+{
+	static const struct span none = { NULL, 0 };
+	struct arena *a CLEANUP(arena_freep) = arena_new(VALUE_MAX);
+	struct why why;
+	struct span key;
+	struct span value;
+
+	switch (row_parse(line, &key, &value)) {
+	case ROW_TAKEN:
+		break;
+	case ROW_NO_VALUE:
+		warn_row(file, number, "expected format: key whitespace value",
+		    none);
+		return;
+	case ROW_UNBALANCED:
+		warn_row(file, number, "unbalanced '\"', ignoring this line",
+		    none);
+		return;
+	}
+	if (row_is_alias(key))
+		warn_row(file, number,
+		    "record is in \"key: value\" format; is this an alias "
+		    "file?",
+		    none);
+	switch (dict_build_add(b, folded(o, a, key), value, &why)) {
+	case DICT_BUILD_ADDED:
+		break;
+	case DICT_BUILD_TWICE:
+		if (!o->no_warning)
+			warn_row(file, number, "duplicate entry: ", key);
+		break;
+	case DICT_BUILD_FAILED:
+		dict_build_abort(b);
+		fatal(why.text);
+	}
+}
+
+static void
+build(const struct options *o, const char *table)
+{
+	const char *file = strchr(table, ':') + 1;
+	struct dict_build *b;
+	struct lines lines;
+	char *text = NULL;
+	struct span line;
+	unsigned number;
+	struct why why;
+	struct stat st;
+
+	if (lines_read(file, &lines, &text, &why) < 0 || stat(file, &st) < 0)
+		fatal(why.text);
+	b = dict_build_begin(table, o->no_mode ? 0644 : st.st_mode & 0666,
+	    &why);
+	if (!b)
+		fatal(why.text);
+	if (o->verbose)
+		fprintf(stderr, "postmap: making %s\n", table);
+	while (lines_next(&lines, &line, &number))
+		add_row(o, b, file, number, line);
+	free(text);
+	if (dict_build_commit(b, &why) < 0)
+		fatal(why.text);
+}
+
+static struct dict *
+open_table(const struct options *o, const char *table)
+{
+	struct why why;
+	struct dict *d = dict_open(table, o->no_fold ? DICT_NO_FOLD : 0, &why);
+
+	if (!d)
+		fatal(why.text);
+	return d;
+}
+
+/* Whether there is a value, which is then printed. */
+static bool
+ask(struct dict *d, struct span key, bool with_key)
+{
+	struct arena *a CLEANUP(arena_freep) = arena_new(VALUE_MAX);
+	struct span value;
+	struct why why;
+
+	switch (dict_get(d, key, a, &value, &why)) {
+	case DICT_FOUND:
+		if (with_key)
+			printf("%.*s\t", (int)key.n, key.p);
+		printf("%.*s\n", (int)value.n, value.p);
+		return true;
+	case DICT_ABSENT:
+		return false;
+	case DICT_TEMPFAIL:
+		fatal(why.text);
+	}
+	return false;
+}
+
+/* Keys from standard input, a line each. */
+static bool
+ask_many(const struct options *o, char **given, size_t n)
+{
+	char table[TABLE_NAME_MAX];
+	struct dict **d = zalloc((n + 1) * sizeof(struct dict *));
+	char *line = NULL;
+	size_t size = 0;
+	bool any = false;
+	ssize_t len;
+
+	for (size_t i = 0; i < n; i++) {
+		full_name(o, given[i], table, sizeof(table));
+		d[i] = open_table(o, table);
+	}
+	while ((len = getline(&line, &size, stdin)) > 0) {
+		struct span key = { line, (size_t)len };
+
+		if (key.p[key.n - 1] == '\n')
+			key.n--;
+		for (size_t i = 0; i < n; i++)
+			if (ask(d[i], key, true)) {
+				any = true;
+				break;
+			}
+	}
+	free(line);
+	for (size_t i = 0; i < n; i++)
+		dict_close(d[i]);
+	free(d);
+	return any;
+}
+
+static bool
+ask_one(const struct options *o, char **given, size_t n)
+{
+	struct span key = { o->query, strlen(o->query) };
+	char table[TABLE_NAME_MAX];
+	bool found = false;
+
+	for (size_t i = 0; i < n && !found; i++) {
+		full_name(o, given[i], table, sizeof(table));
+
+		struct dict *d = open_table(o, table);
+
+		found = ask(d, key, false);
+		dict_close(d);
+	}
+	return found;
+}
+
+static void
+print_row(struct span key, struct span value, void *arg)
+{
+	(void)arg;
+	printf("%.*s\t%.*s\n", (int)key.n, key.p, (int)value.n, value.p);
+}
+
+/* The rows of a table that is a text, as they would be looked up. */
+static void
+list_text(const struct options *o, const char *table)
+{
+	const char *file = strchr(table, ':') + 1;
+	struct dict *d = open_table(o, table);
+	struct lines lines;
+	char *text = NULL;
+	struct span line;
+	unsigned number;
+	struct why why;
+
+	if (lines_read(file, &lines, &text, &why) < 0)
+		fatal(why.text);
+	while (lines_next(&lines, &line, &number)) {
+		struct span key;
+		struct span value;
+
+		if (row_parse(line, &key, &value) == ROW_TAKEN)
+			(void)ask(d, key, true);
+	}
+	free(text);
+	dict_close(d);
+}
+
+static void
+list(const struct options *o, const char *table)
+{
+	struct why why;
+
+	if (strncmp(table, "texthash:", 9) == 0)
+		list_text(o, table);
+	else if (dict_each(table, print_row, NULL, &why) < 0)
+		fatal(why.text);
+}
+
+static void
+parse(int argc, char **argv, struct options *o)
+{
+	for (int c; (c = getopt(argc, argv, "c:q:fnNoprsuUvw")) != -1;)
+		switch (c) {
+		case 'c':
+			o->dir = optarg;
+			break;
+		case 'q':
+			if (o->query)
+				fatal("specify -q only once");
+			o->query = optarg;
+			break;
+		case 's':
+			o->list = true;
+			break;
+		case 'f':
+			o->no_fold = true;
+			break;
+		case 'p':
+			o->no_mode = true;
+			break;
+		case 'r':
+		case 'w':
+			o->no_warning = true;
+			break;
+		case 'v':
+			o->verbose = true;
+			log_set_debug(true);
+			break;
+		case 'n': /* keys have a NUL behind them here, always */
+		case 'N':
+		case 'o': /* privileges are never dropped */
+		case 'u': /* keys are bytes */
+		case 'U':
+			break;
+		default:
+			fatal("usage: postmap [-fnNoprsuUvw] [-c config_dir] "
+			      "[-q key] [map_type:]file...");
+		}
+}
+
+static int
+serve(const struct options *o, char **given, size_t n)
+{
+	char table[TABLE_NAME_MAX];
+
+	if (o->query && strcmp(o->query, "-") == 0)
+		return ask_many(o, given, n) ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (o->query)
+		return ask_one(o, given, n) ? EXIT_SUCCESS : EXIT_FAILURE;
+	for (size_t i = 0; i < n; i++) {
+		full_name(o, given[i], table, sizeof(table));
+		if (o->list)
+			list(o, table);
+		else
+			build(o, table);
+	}
+	return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct why why;
+	int status;
+
+	parse(argc, argv, &o);
+	if (optind == argc)
+		fatal("usage: postmap [-fnNoprsuUvw] [-c config_dir] [-q key] "
+		      "[map_type:]file...");
+
+	struct conf *c = conf_load(conf_find_dir(o.dir), NULL, 0, &why);
+
+	if (!c)
+		fatal(why.text);
+	o.default_type = conf_get(c, "default_database_type", &why);
+	if (!o.default_type)
+		fatal(why.text);
+	status = serve(&o, argv + optind, (size_t)(argc - optind));
+	conf_free(c);
+	if (fflush(stdout) != 0)
+		fatal("standard output cannot be written");
+	return status;
+}
