@@ -365,9 +365,9 @@ start_worker(struct service *s, unsigned column)
 	w->generation = s->generation;
 	snprintf(w->program, sizeof(w->program), "%s", s->want->program);
 	err = spawn_worker(w, pair[1]);
-	close(pair[1]);
+	task_close(pair[1]);
 	if (err) {
-		close(pair[0]);
+		task_close(pair[0]);
 		free(w);
 		return err;
 	}
@@ -423,7 +423,7 @@ run_service(void *arg)
 		(void)!bell_wait(&s->changed, TASK_NEVER);
 	link_remove(&s->link);
 	limits_detach(s->limits);
-	close(s->limits_fd);
+	task_close(s->limits_fd);
 	free(s);
 	bell_ring(&own.changed);
 }
