@@ -378,7 +378,7 @@ run(char mode, const char *id, const char *dir)
 	queue = conf_get(c, "queue_directory", &why);
 	if (!queue)
 		fail(EX_CONFIG, why.text, "");
-	snprintf(path, sizeof(path), "%s/public/qmgr", queue);
+	snprintf(path, sizeof(path), "%s/public/showq", queue);
 	fd = sock_unix_connect(path);
 	if (fd >= 0)
 		status = mode == 'p' || mode == 'j' ? show_from_qmgr(fd, &view)

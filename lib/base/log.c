@@ -49,6 +49,12 @@ log_init(const char *name, const char *service, int fd)
 	own.fd = fd;
 }
 
+bool
+log_is_open(void)
+{
+	return own.fd >= 0;
+}
+
 void
 log_set_debug(bool on)
 {

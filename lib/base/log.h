@@ -64,6 +64,9 @@ struct log_record {
  */
 void log_init(const char *name, const char *service, int fd);
 
+/* Whether there is a stream: then stderr is nobody's. */
+bool log_is_open(void);
+
 /* From here on debug lines are sent too. */
 void log_set_debug(bool on);
 

@@ -45,7 +45,7 @@ cidr_parse(struct span text, struct cidr *cidr_r, struct why *why)
 		closed = true;
 	}
 
-	bool has_bits = memchr(rest.p ? rest.p : "", '/', rest.n) != NULL;
+	bool has_bits = rest.n > 0 && memchr(rest.p, '/', rest.n) != NULL;
 
 	host = span_cut(&rest, '/');
 	if (closed && host.n > 0 && host.p[0] == '[')

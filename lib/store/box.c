@@ -380,6 +380,8 @@ take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
 			    (int)b->path_n, b->path, uid_name);
 		uidfile_begin(&f, now, (struct span){ line, (size_t)n });
 	}
+	if (strcmp(f.boot, s->boot) != 0)
+		box_sweep(b);
 	*uid_r = uidfile_take(&f, s->boot, now, &sync);
 	*uidvalidity_r = f.uidvalidity;
 	return write_line(b, &f, sync);

@@ -78,4 +78,11 @@ MUST_USE int box_take_uid(struct store *s, struct box *b,
     uint32_t *uidvalidity_r, uint32_t *uid_r);
 void box_unlock(struct box *b);
 
+/*
+ * Removes from new/ what is shorter than its name says: it was renamed, but not
+ * synced, when the machine stopped; so qmgr never heard of it and sends it again.
+ * Once for each boot, under the lock.
+ */
+void box_sweep(struct box *b);
+
 #endif

@@ -41,7 +41,7 @@ replay_all(const char *folder)
 {
 	DIR *dir = opendir(folder);
 	struct dirent *e;
-	char path[4096];
+	char path[1024];
 
 	if (!dir) {
 		perror(folder);

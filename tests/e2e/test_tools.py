@@ -1,0 +1,287 @@
+"""The commands that administrators and their scripts call."""
+import json
+import re
+
+import pytest
+
+from suite import wait_for
+
+
+def queued(make_suite, n=3):
+    """A suite whose queue holds n deferred messages; returns (suite, ids)."""
+    suite = make_suite()
+    suite.start()
+    (suite.mail / "example.test").touch()
+    ids = [suite.send(f"Subject: {i}\n\nbody {i}\n", sender="b@client.test")
+           for i in range(n)]
+    wait_for("all to be deferred",
+             lambda: sorted(m["queue_id"] for m in suite.queue()
+                            if m["queue_name"] == "deferred") == sorted(ids))
+    return suite, ids
+
+
+def tool(suite, name, *args, **more):
+    return suite.run(name, "-c", suite.etc, *args, **more)
+
+
+def test_postconf(make_suite):
+    suite = make_suite()
+    suite.write()
+    out = tool(suite, "postconf", "-n").stdout
+    names = [line.split(" = ")[0].rstrip(" =") for line in out.splitlines()]
+    assert names == sorted(names)
+    assert set(map(str, suite.params)) <= set(names)
+    assert "myhostname = mail.example.test\n" in out
+    assert tool(suite, "postconf", "myhostname").stdout == (
+        "myhostname = mail.example.test\n")
+    assert tool(suite, "postconf", "-h", "myhostname").stdout == (
+        "mail.example.test\n")
+    assert tool(suite, "postconf", "-d", "smtpd_recipient_limit").stdout == (
+        "smtpd_recipient_limit = 1000\n")
+    everything = tool(suite, "postconf").stdout.splitlines()
+    defaults = tool(suite, "postconf", "-d").stdout.splitlines()
+    assert len(everything) >= len(defaults) > 100
+    unknown = tool(suite, "postconf", "nosuchparameter", ok=False)
+    assert "unknown parameter" in unknown.stderr
+    assert unknown.stdout == ""
+
+
+def test_postqueue_and_mailq(make_suite):
+    suite, ids = queued(make_suite)
+    lines = tool(suite, "postqueue", "-p").stdout.splitlines()
+    assert lines[0] == ("-Queue ID-  --Size-- ----Arrival Time---- "
+                        "-Sender/Recipient-------")
+    heads = [line for line in lines if re.match(
+        r"[0-9A-F]{6,}[*!]?\s+\d+ \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d  "
+        r"b@client\.test$", line)]
+    assert sorted(h.split()[0].rstrip("*!") for h in heads) == sorted(ids)
+    assert lines.count(" " * 41 + "alice@example.test") == 3
+    assert any(line.strip().startswith("(") for line in lines)
+    assert re.fullmatch(r"-- \d+ Kbytes in 3 Requests\.", lines[-1])
+    assert suite.run("mailq", "-c", suite.etc, ok=False).stdout.splitlines()[
+        -1] == lines[-1] or suite.run("mailq").stdout.splitlines()[
+        -1] == lines[-1]
+
+    for item in suite.queue():
+        assert item["queue_name"] == "deferred"
+        assert item["sender"] == "b@client.test"
+        assert item["queue_id"] in ids
+        assert item["message_size"] > 10 and item["arrival_time"] > 1e9
+        recipient, = item["recipients"]
+        assert recipient["address"] == "alice@example.test"
+        assert recipient["delay_reason"]
+
+    (suite.mail / "example.test").unlink()
+    tool(suite, "postqueue", "-f")
+    suite.mailbox("alice").wait(3)
+    suite.wait_empty()
+    assert tool(suite, "postqueue", "-p").stdout == "Mail queue is empty\n"
+    assert tool(suite, "postqueue", "-j").stdout == ""
+
+
+def test_postqueue_flushes_one_message(make_suite):
+    suite, ids = queued(make_suite)
+    (suite.mail / "example.test").unlink()
+    tool(suite, "postqueue", "-i", ids[1])
+    message, = suite.mailbox("alice").wait(1)
+    assert message.header("Subject") == "1"
+    assert len(suite.queue()) == 2
+
+
+def test_postsuper(make_suite):
+    suite, ids = queued(make_suite)
+    done = tool(suite, "postsuper", "-h", ids[0])
+    assert re.search(r"Placed on hold: 1 message", done.stderr)
+    wait_for("the message to be held",
+             lambda: {m["queue_id"]: m["queue_name"] for m in suite.queue()}[
+                 ids[0]] == "hold")
+    assert re.search(rf"^{ids[0]}!", tool(suite, "postqueue", "-p").stdout,
+                     re.M)
+    done = tool(suite, "postsuper", "-d", ids[1])
+    assert re.search(r"Deleted: 1 message", done.stderr)
+    wait_for("the message to be gone",
+             lambda: ids[1] not in {m["queue_id"] for m in suite.queue()})
+
+    # What is held stays, whatever is flushed.
+    (suite.mail / "example.test").unlink()
+    tool(suite, "postqueue", "-f")
+    message, = suite.mailbox("alice").wait(1)
+    assert message.header("Subject") == "2"
+    done = tool(suite, "postsuper", "-H", ids[0])
+    assert re.search(r"Released from hold: 1 message", done.stderr)
+    suite.mailbox("alice").wait(2)
+    suite.wait_empty()
+    assert not suite.files_in()
+    unknown = tool(suite, "postsuper", "-d", "ABCDEF123", ok=False)
+    assert "Deleted" not in unknown.stderr
+
+
+def test_postsuper_all_and_requeue(make_suite):
+    suite, ids = queued(make_suite)
+    tool(suite, "postsuper", "-h", "ALL")
+    wait_for("all to be held", lambda: {m["queue_name"]
+                                        for m in suite.queue()} == {"hold"})
+    (suite.mail / "example.test").unlink()
+    done = tool(suite, "postsuper", "-r", "ALL")
+    assert re.search(r"Requeued: 3 messages", done.stderr)
+    suite.mailbox("alice").wait(3)
+    suite.wait_empty()
+    suite.stop()
+    assert not suite.files_in()
+    assert len(ids) == 3
+
+
+def test_postcat(make_suite):
+    suite, ids = queued(make_suite, 1)
+    out = tool(suite, "postcat", "-q", ids[0]).stdout
+    assert "b@client.test" in out and "alice@example.test" in out
+    assert "Subject: 0\n" in out and "body 0\n" in out
+    path, = suite.files_in("deferred")
+    assert tool(suite, "postcat", path).stdout.count("Subject: 0\n") == 1
+
+
+def test_tools_work_on_a_suite_that_does_not_run(make_suite):
+    suite, ids = queued(make_suite)
+    suite.stop()
+    assert {m["queue_id"] for m in suite.queue()} == set(ids)
+    tool(suite, "postsuper", "-d", ids[0])
+    assert {m["queue_id"] for m in suite.queue()} == set(ids[1:])
+    tool(suite, "postsuper", "-d", "ALL")
+    assert not suite.queue()
+    assert not suite.files_in()
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "texthash"])
+def test_postmap(make_suite, kind):
+    suite = make_suite()
+    suite.write()
+    table = suite.etc / "table"
+    table.write_text("# a comment\nKey.test  value one\n"
+                     "other@x.test\tanother\n  continued\n\n")
+    name = f"{kind}:{table}"
+    if kind == "lmdb":
+        tool(suite, "postmap", name)
+        assert (suite.etc / "table.lmdb").exists()
+    assert tool(suite, "postmap", "-q", "key.test",
+                name).stdout == "value one\n"
+    assert tool(suite, "postmap", "-q", "other@x.test",
+                name).stdout == "another continued\n"
+    absent = tool(suite, "postmap", "-q", "nobody", name, ok=False)
+    assert (absent.returncode, absent.stdout, absent.stderr) == (1, "", "")
+    both = tool(suite, "postmap", "-q", "-", name,
+                stdin=b"key.test\nnobody\n")
+    assert both.stdout == "key.test\tvalue one\n"
+
+
+def test_postmap_replaces_a_table_that_is_in_use(make_suite):
+    suite = make_suite()
+    table = suite.etc / "boxes"
+    suite.set(virtual_mailbox_maps=f"lmdb:{table}").write()
+    table.write_text("alice@example.test example.test/alice/\n")
+    tool(suite, "postmap", f"lmdb:{table}")
+    suite.start()
+    suite.send("Subject: one\n\n")
+    table.write_text("alice@example.test example.test/alice/\n"
+                     "bob@example.test example.test/bob/\n")
+    tool(suite, "postmap", f"lmdb:{table}")
+
+    def known():
+        with suite.session() as wire:
+            wire.command("MAIL FROM:<x@client.test>", 250)
+            return wire.command("RCPT TO:<bob@example.test>").code == 250
+    wait_for("bob to be known", known)
+    suite.send("Subject: two\n\n", to="bob")
+    suite.mailbox("bob").wait(1)
+
+
+def test_start_status_stop(make_suite):
+    suite = make_suite()
+    suite.write()
+    assert tool(suite, "postrider", "status", ok=False).returncode != 0
+    tool(suite, "postrider", "start")
+    wait_for("the suite to answer", lambda: suite.pids("smtpd"))
+    try:
+        with suite.session() as wire:
+            wire.command("QUIT", 221)
+        status = tool(suite, "postrider", "status")
+        said = status.stdout + status.stderr
+        assert re.search(r"PID: \d+", said), said
+        assert "qmgr" in said
+        again = tool(suite, "postrider", "start", ok=False)
+        assert again.returncode != 0
+        assert "already running" in again.stderr
+    finally:
+        tool(suite, "postrider", "stop")
+        wait_for("all to end", lambda: not suite.pids())
+    assert tool(suite, "postrider", "status", ok=False).returncode != 0
+    suite.log.wait("^stopping|terminating on signal 15")
+
+
+def test_abort_ends_it_at_once(make_suite):
+    suite = make_suite().start()
+    with suite.session():
+        tool(suite, "postrider", "abort")
+        wait_for("all to end", lambda: not suite.pids())
+
+
+def test_check_is_content_with_what_is_right(suite):
+    done = tool(suite, "postrider", "check")
+    assert not re.search(r"\b(error|fatal)\b", done.stderr)
+
+
+def test_two_instances_know_nothing_of_each_other(make_suite):
+    one = make_suite("one").start()
+    two = make_suite("two").start()
+    one.send("Subject: for one\n\n")
+    one.mailbox("alice").wait(1)
+    one.stop()
+    two.send("Subject: for two\n\n")
+    message, = two.mailbox("alice").wait(1)
+    assert message.header("Subject") == "for two"
+
+
+def test_the_log_can_be_json(make_suite):
+    suite = make_suite(log_format="json").start()
+    ident = suite.send("Subject: x\n\n")
+    suite.mailbox("alice").wait(1)
+
+    def sent():
+        events = [json.loads(line) for line in suite.log.text().splitlines()]
+        return [e for e in events if e.get("status") == "sent"]
+    event, = wait_for("the delivery", sent)
+    assert ident in event.values()
+    assert "alice@example.test" in event.values()
+
+
+@pytest.mark.root
+@pytest.mark.privilege
+def test_who_runs_what(make_suite):
+    """Each daemon is the user that the design gives it."""
+    suite = make_suite().start()
+    suite.send("Subject: x\n\n")
+    suite.mailbox("alice").wait(1)
+    expected = {"master": 0, "broker": 0, "smtpd": 4002, "qmgr": 4001,
+                "postlogd": 4001, "deliver": 5000}
+    for program, uid in expected.items():
+        pids = suite.pids(program)
+        assert pids, program
+        for pid in pids:
+            with open(f"/proc/{pid}/status", encoding="latin-1") as f:
+                status = f.read()
+            uids = re.search(r"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", status,
+                             re.M)
+            assert set(uids.groups()) == {str(uid)}, program
+            if uid:
+                assert re.search(r"^CapEff:\t0+$", status, re.M), program
+                assert re.search(r"^NoNewPrivs:\t1$", status, re.M), program
+
+
+@pytest.mark.sandbox
+def test_daemons_are_in_their_sandbox(make_suite):
+    suite = make_suite().start()
+    suite.send("Subject: x\n\n")
+    suite.mailbox("alice").wait(1)
+    for program in ("smtpd", "qmgr", "deliver", "postlogd"):
+        for pid in suite.pids(program):
+            with open(f"/proc/{pid}/status", encoding="latin-1") as f:
+                assert re.search(r"^Seccomp:\t2$", f.read(), re.M), program

@@ -1,0 +1,13 @@
+/*
+ * The table texthash: whatever its source is, it opens, and then answers.
+ */
+#include "tests/fuzz/table.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	fuzz_table("texthash", data, n);
+	return 0;
+}
