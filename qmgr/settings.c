@@ -23,8 +23,9 @@ static const struct conf_field fields[] = {
 	ROW(CONF_TIME, transport_retry, "transport_retry_time"),
 	ROW(CONF_INT, active_limit, "qmgr_message_active_limit"),
 	ROW(CONF_INT, rcpt_limit, "qmgr_message_recipient_limit"),
-	ROW(CONF_INT, virtual_limit, "virtual_mailbox_limit"),
+	ROW(CONF_SIZE, virtual_limit, "virtual_mailbox_limit"),
 	ROW(CONF_INT, workers, "service_workers"),
+	ROW(CONF_INT, process_limit, "default_process_limit"),
 	ROW(CONF_LIST, defer_transports, "defer_transports"),
 	ROW(CONF_STR, mail_owner, "mail_owner"),
 	ROW(CONF_BOOL, long_ids, "enable_long_queue_ids"),
@@ -149,6 +150,7 @@ settings_limits(const struct settings *s, const char *transport,
 		    &l.slot_minimum, why);
 	if (l.rcpt_limit == 0 || l.rcpt_limit > RCPTS_IN_A_REQUEST)
 		l.rcpt_limit = RCPTS_IN_A_REQUEST;
+	l.busy_limit = (unsigned)s->process_limit;
 	if (l.slot_discount > 100)
 		l.slot_discount = 100;
 	*limits_r = l;

@@ -26,6 +26,7 @@ struct settings {
 	int64_t rcpt_limit;
 	int64_t virtual_limit; /* bytes a message; 0: none */
 	int64_t workers; /* of a uid; 0: a processor each */
+	int64_t process_limit; /* deliveries of a transport at a time */
 	const char *defer_transports;
 	const char *mail_owner;
 	bool long_ids;
