@@ -283,6 +283,8 @@ class Suite:
             "mydestination": "",
             # Who connects from anywhere else in 127/8 is a stranger.
             "mynetworks": "127.0.0.2/32",
+            "smtpd_relay_restrictions": "permit_mynetworks, "
+                                        "reject_unauth_destination",
             "virtual_mailbox_domains": self.domain,
             "virtual_mailbox_maps": f"texthash:{self.etc}/vmailbox",
             "virtual_mailbox_base": self.mail,

@@ -1,6 +1,7 @@
 """The commands that administrators and their scripts call."""
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -251,6 +252,18 @@ def test_the_log_can_be_json(make_suite):
     event, = wait_for("the delivery", sent)
     assert ident in event.values()
     assert "alice@example.test" in event.values()
+
+
+def test_what_may_become_set_gid_links_little(make_suite):
+    """A library's faults would be anybody's way to the group postdrop."""
+    suite = make_suite()
+    for name in ("postqueue",):
+        done = subprocess.run(["readelf", "-d", suite.commands / name],
+                              capture_output=True, text=True, check=True)
+        needed = re.findall(r"NEEDED.*\[(.*)\]", done.stdout)
+        assert "libc.so.6" in needed
+        assert not [lib for lib in needed if re.match(
+            r"lib(uv|ssl|crypto|lmdb|db|pcre2|cdb|pq|sasl2|seccomp)\b", lib)]
 
 
 @pytest.mark.root
