@@ -36,21 +36,43 @@ static const struct dir {
 
 static const struct dir data_dir = { "", 0700, OWNER, OWNER };
 
+static int
+find_user(const struct conf *c, const char *param, struct privs *p_r,
+    struct why *why)
+{
+	const char *name = conf_get(c, param, why);
+	struct why inner;
+
+	if (!name)
+		return -EINVAL;
+	if (privs_find(name, p_r, &inner) < 0)
+		return conf_complain(c, param, ENOENT, inner.text, why);
+	return 0;
+}
+
+static int
+find_group(const struct conf *c, const char *param, gid_t *gid_r,
+    struct why *why)
+{
+	const char *name = conf_get(c, param, why);
+	struct why inner;
+
+	if (!name)
+		return -EINVAL;
+	if (privs_find_group(name, gid_r, &inner) < 0)
+		return conf_complain(c, param, ENOENT, inner.text, why);
+	return 0;
+}
+
 int
 dirs_owners(const struct conf *c, struct dirs_owners *o_r, struct why *why)
 {
-	const char *owner = conf_get(c, "mail_owner", why);
-	const char *net = conf_get(c, "net_owner", why);
-	const char *drop = conf_get(c, "setgid_group", why);
-	int err;
+	int err = find_user(c, "mail_owner", &o_r->owner, why);
 
-	if (!owner || !net || !drop)
-		return -EINVAL;
-	err = privs_find(owner, &o_r->owner, why);
 	if (!err)
-		err = privs_find(net, &o_r->net, why);
+		err = find_user(c, "net_owner", &o_r->net, why);
 	if (!err)
-		err = privs_find_group(drop, &o_r->drop, why);
+		err = find_group(c, "setgid_group", &o_r->drop, why);
 	return err;
 }
 

@@ -361,16 +361,18 @@ report_unused(const char *name, const char *raw, void *arg)
 static void
 check_users(void)
 {
-	static const char *const names[] = { "mail_owner", "net_owner",
-		"login_owner", "auth_owner" };
+	/* The others' users are looked up with the directories. */
+	static const char *const names[] = { "login_owner", "auth_owner" };
+	struct why inner, why;
 	struct privs p;
-	struct why why;
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		const char *user = conf_get(conf, names[i], &why);
+		const char *user = conf_get(conf, names[i], &inner);
 
-		if (!user || privs_find(user, &p, &why) < 0)
-			report_error(why.text, NULL);
+		if (user && privs_find(user, &p, &inner) == 0)
+			continue;
+		(void)conf_complain(conf, names[i], ENOENT, inner.text, &why);
+		report_error(why.text, NULL);
 	}
 }
 
@@ -381,13 +383,11 @@ check_dirs(void)
 	struct stat st;
 	struct why why;
 
-	if (lstat(params.queue_directory, &st) < 0) {
-		printf("note: %s is made at the first start\n",
-		    params.queue_directory);
-		return;
-	}
 	if (dirs_owners(conf, &owners, &why) < 0)
 		report_error(why.text, NULL);
+	else if (lstat(params.queue_directory, &st) < 0)
+		printf("note: %s is made at the first start\n",
+		    params.queue_directory);
 	else
 		dirs_check(conf, &owners, report_error, NULL);
 }

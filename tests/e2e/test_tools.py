@@ -59,9 +59,9 @@ def test_postqueue_and_mailq(make_suite):
     assert lines.count(" " * 41 + "alice@example.test") == 3
     assert any(line.strip().startswith("(") for line in lines)
     assert re.fullmatch(r"-- \d+ Kbytes in 3 Requests\.", lines[-1])
-    assert suite.run("mailq", "-c", suite.etc, ok=False).stdout.splitlines()[
-        -1] == lines[-1] or suite.run("mailq").stdout.splitlines()[
-        -1] == lines[-1]
+    mailq = suite.commands.parent / "bin" / "mailq"
+    done = suite.run(mailq, "-c", suite.etc)
+    assert done.stdout.splitlines() == lines
 
     for item in suite.queue():
         assert item["queue_name"] == "deferred"
@@ -166,7 +166,7 @@ def test_postmap(make_suite, kind):
     assert tool(suite, "postmap", "-q", "key.test",
                 name).stdout == "value one\n"
     assert tool(suite, "postmap", "-q", "other@x.test",
-                name).stdout == "another continued\n"
+                name).stdout == "another  continued\n"
     absent = tool(suite, "postmap", "-q", "nobody", name, ok=False)
     assert (absent.returncode, absent.stdout, absent.stderr) == (1, "", "")
     both = tool(suite, "postmap", "-q", "-", name,
@@ -227,7 +227,8 @@ def test_abort_ends_it_at_once(make_suite):
 
 def test_check_is_content_with_what_is_right(suite):
     done = tool(suite, "postrider", "check")
-    assert not re.search(r"\b(error|fatal)\b", done.stderr)
+    assert not re.search(r"^(error|warning): ", done.stdout, re.M)
+    assert done.stderr == ""
 
 
 def test_two_instances_know_nothing_of_each_other(make_suite):
