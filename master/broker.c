@@ -139,9 +139,8 @@ exec_deliver(const struct broker_key *key, int parent, int channel,
 static void
 close_pair(int pair[2])
 {
-	for (int i = 0; i < 2; i++)
-		if (pair[i] >= 0)
-			task_close(pair[i]);
+	task_close(pair[0]);
+	task_close(pair[1]);
 }
 
 /* Starts a worker with a channel to qmgr. Returns 0 or -errno. */

@@ -37,21 +37,33 @@ static const struct dir {
 static const struct dir data_dir = { "", 0700, OWNER, OWNER };
 
 int
-dirs_owners(const struct conf *c, struct dirs_owners *o_r, struct why *why)
+dirs_user(const struct conf *c, const char *name, struct privs *p_r,
+    struct why *why)
 {
-	const char *owner = conf_get(c, "mail_owner", why);
-	const char *net = conf_get(c, "net_owner", why);
-	const char *drop = conf_get(c, "setgid_group", why);
+	const char *user = conf_get(c, name, why);
+	struct why inner;
 	int err;
 
-	if (!owner || !net || !drop)
+	if (!user)
 		return -EINVAL;
-	err = privs_find(owner, &o_r->owner, why);
-	if (!err)
-		err = privs_find(net, &o_r->net, why);
-	if (!err)
-		err = privs_find_group(drop, &o_r->drop, why);
-	return err;
+	err = privs_find(user, p_r, &inner);
+	return err ? conf_complain(c, name, -err, inner.text, why) : 0;
+}
+
+int
+dirs_owners(const struct conf *c, struct dirs_owners *o_r, struct why *why)
+{
+	const char *drop = conf_get(c, "setgid_group", why);
+	struct why inner;
+	int err;
+
+	if (!drop)
+		return -EINVAL;
+	err = privs_find_group(drop, &o_r->drop, &inner);
+	if (err)
+		return conf_complain(c, "setgid_group", -err, inner.text, why);
+	err = dirs_user(c, "mail_owner", &o_r->owner, why);
+	return err ? err : dirs_user(c, "net_owner", &o_r->net, why);
 }
 
 static uid_t

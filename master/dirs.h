@@ -17,6 +17,13 @@ struct dirs_owners {
 	gid_t drop; /* setgid_group */
 };
 
+/*
+ * Finds the user that a parameter names. Returns 0, or -errno with `why`, which
+ * names the parameter and its place. Blocks.
+ */
+MUST_USE int dirs_user(const struct conf *c, const char *name,
+    struct privs *p_r, struct why *why);
+
 /* Finds them. Returns 0, or -errno with `why`. Blocks. */
 MUST_USE int dirs_owners(const struct conf *c, struct dirs_owners *o_r,
     struct why *why);

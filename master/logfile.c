@@ -49,8 +49,11 @@ is_below(const char *path, struct span prefix)
 }
 
 static int
-check_path(const struct logfile_params *p, struct why *why)
+check_path(const struct conf *c, const struct logfile_params *p,
+    struct why *why)
 {
+	const char *file = NULL;
+	unsigned line = 0;
 	struct span rest = { p->maillog_file_prefixes,
 		strlen(p->maillog_file_prefixes) };
 	struct span prefix;
@@ -59,7 +62,8 @@ check_path(const struct logfile_params *p, struct why *why)
 		if (is_below(p->maillog_file, prefix) &&
 		    !strstr(p->maillog_file, "/../"))
 			return 0;
-	return why_set(why, EINVAL, NULL, 0,
+	(void)conf_source(c, "maillog_file", &file, &line);
+	return why_set(why, EINVAL, file, line,
 	    "maillog_file = %s is not below one of maillog_file_prefixes = %s",
 	    p->maillog_file, p->maillog_file_prefixes);
 }
@@ -101,9 +105,10 @@ open_file(const struct logfile_params *p, struct why *why)
 }
 
 static int
-open_output(const struct logfile_params *p, struct why *why)
+open_output(const struct conf *c, const struct logfile_params *p,
+    struct why *why)
 {
-	int err = check_path(p, why);
+	int err = check_path(c, p, why);
 
 	if (err)
 		return err;
@@ -121,14 +126,15 @@ learn_host(void)
 }
 
 int
-logfile_open(const struct logfile_params *p, struct why *why)
+logfile_open(const struct conf *c, const struct logfile_params *p,
+    struct why *why)
 {
 	int fd = -1;
 
 	if (!own.lines.max)
 		buf_init(&own.lines, own.batch, sizeof(own.batch));
 	if (p->maillog_file[0]) {
-		fd = open_output(p, why);
+		fd = open_output(c, p, why);
 		if (fd < 0)
 			return fd;
 	}

@@ -25,10 +25,11 @@ enum {
 };
 
 /*
- * Opens what the parameters name, and closes what was open before, unless that
+ * Opens what the parameters of `c` name, and closes what was open before, unless that
  * fails: returns 0, or -errno with `why`. The file will be mail_owner's. Blocks.
  */
-MUST_USE int logfile_open(const struct logfile_params *p, struct why *why);
+MUST_USE int logfile_open(const struct conf *c, const struct logfile_params *p,
+    struct why *why);
 
 /* Adds a line. Blocks. */
 void logfile_put(const struct log_record *r);

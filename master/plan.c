@@ -137,13 +137,20 @@ count_workers(struct plan *p, struct plan_service *s, struct why *why)
 static int
 find_program(struct plan *p, struct plan_service *s, struct why *why)
 {
+	const char *file = NULL;
+	unsigned line = 0;
+
 	s->program = text(p, "1/2", p->params.daemon_directory,
 	    s->command->name);
-	if (access(s->program, X_OK) < 0)
-		return why_set(why, errno, NULL, 0,
-		    "cannot run %s: %s; see daemon_directory", s->program,
-		    strerror(errno));
-	return 0;
+	if (access(s->program, X_OK) == 0)
+		return 0;
+
+	int error = errno;
+
+	(void)conf_source(p->conf, "daemon_directory", &file, &line);
+	return why_set(why, error, file, line,
+	    "daemon_directory: service %s: cannot run %s: %s", s->name,
+	    s->program, strerror(error));
 }
 
 static int
@@ -246,6 +253,8 @@ fill(struct plan *p, const char *dir, plan_note_fn *note, void *arg,
 		return -EINVAL;
 	err = conf_get_struct(p->conf, fields, COUNT_OF(fields), &p->params,
 	    why);
+	if (!err)
+		err = conf_check(p->conf, why);
 	if (err)
 		return err;
 	p->cf = master_cf_load(p->conf, why);

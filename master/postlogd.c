@@ -37,11 +37,10 @@ warm_up(const struct conf *c, struct why *why)
 {
 	char path[1024];
 
-	(void)c;
 	snprintf(path, sizeof(path), "%s", params.maillog_file);
 	if (path[0])
 		sandbox_allow(dirname(path), true);
-	return logfile_open(&params, why);
+	return logfile_open(c, &params, why);
 }
 
 /* The file was put aside, or is to be another. */
@@ -54,7 +53,7 @@ reload(struct conf *c, struct why *why)
 	if (err)
 		return err;
 	pthread_mutex_lock(&lock);
-	err = logfile_open(&p, why);
+	err = logfile_open(c, &p, why);
 	pthread_mutex_unlock(&lock);
 	return err;
 }

@@ -82,12 +82,17 @@ find_master(void)
 _Noreturn static void
 exec_master(const char *option, const char *value)
 {
+	const char *file = NULL;
+	unsigned line = 0;
 	char path[1024];
+	struct why why;
 
+	(void)conf_source(conf, "daemon_directory", &file, &line);
 	snprintf(path, sizeof(path), "%s/master", params.daemon_directory);
 	execl(path, path, "-c", dir, option, value, (char *)NULL);
-	fprintf(stderr, "postrider: cannot run %s: %s; see daemon_directory\n",
+	why_set(&why, errno, file, line, "daemon_directory: cannot run %s: %s",
 	    path, strerror(errno));
+	complain(why.text);
 	_exit(EX_UNAVAILABLE);
 }
 
@@ -353,7 +358,7 @@ report_unused(const char *name, const char *raw, void *arg)
 	unsigned line = 0;
 
 	(void)arg;
-	(void)!conf_source(conf, name, &file, &line);
+	(void)conf_source(conf, name, &file, &line);
 	printf("warning: %s:%u: unused parameter: %s = %s\n", file, line, name,
 	    raw);
 }
@@ -367,9 +372,7 @@ check_users(void)
 	struct why why;
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		const char *user = conf_get(conf, names[i], &why);
-
-		if (!user || privs_find(user, &p, &why) < 0)
+		if (dirs_user(conf, names[i], &p, &why) < 0)
 			report_error(why.text, NULL);
 	}
 }

@@ -230,6 +230,21 @@ throttle(struct service *s, const char *what)
 	    s->want->name, ms / 1000);
 }
 
+/* For who waits for all to be ready. */
+static void
+note_failure(const struct worker *w, const char *what)
+{
+	const struct plan_service *p = w->service->want;
+	const char *words = w->words[0] ? w->words : what;
+
+	if (p->line && p->overrides_n > 0)
+		snprintf(own.failure, sizeof(own.failure),
+		    "master.cf:%u: service %s: %s", p->line, p->name, words);
+	else
+		snprintf(own.failure, sizeof(own.failure), "service %s: %s",
+		    p->name, words);
+}
+
 static void
 report_death(const struct worker *w, const char *how)
 {
@@ -242,8 +257,7 @@ report_death(const struct worker *w, const char *how)
 	    (int)w->pid, how, w->ready ? "" : " before it was ready",
 	    w->words[0] ? ": " : "", w->words);
 	if (!w->ready && !own.failure[0])
-		snprintf(own.failure, sizeof(own.failure), "service %s: %s",
-		    s->want->name, w->words[0] ? w->words : what);
+		note_failure(w, what);
 	if (may_restart(s, w->ready))
 		log_warning("%s; another is started", what);
 	else
@@ -365,9 +379,9 @@ start_worker(struct service *s, unsigned column)
 	w->generation = s->generation;
 	snprintf(w->program, sizeof(w->program), "%s", s->want->program);
 	err = spawn_worker(w, pair[1]);
-	close(pair[1]);
+	task_close(pair[1]);
 	if (err) {
-		close(pair[0]);
+		task_close(pair[0]);
 		free(w);
 		return err;
 	}
@@ -423,7 +437,7 @@ run_service(void *arg)
 		(void)!bell_wait(&s->changed, TASK_NEVER);
 	link_remove(&s->link);
 	limits_detach(s->limits);
-	close(s->limits_fd);
+	task_close(s->limits_fd);
 	free(s);
 	bell_ring(&own.changed);
 }

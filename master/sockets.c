@@ -166,6 +166,16 @@ close_after(const struct link *last)
 		close_kept(container_of(last->next, struct kept, link));
 }
 
+/* What `why` says, with the line of the service. */
+static int
+blame(const struct plan_service *s, int err, struct why *why)
+{
+	const struct why inner = *why;
+
+	return why_set(why, -err, s->line ? "master.cf" : NULL, s->line,
+	    "service %s: %s", s->name, inner.text);
+}
+
 static int
 open_service(const struct plan_service *s, const struct dirs_owners *o,
     struct why *why)
@@ -179,10 +189,9 @@ open_service(const struct plan_service *s, const struct dirs_owners *o,
 		found += sockets_find(&s->sockets[i]) >= 0;
 	}
 	if (!err && !s->is_log && found == 0)
-		return why_set(why, EADDRNOTAVAIL, "master.cf", s->line,
-		    "service %s: the machine has none of its addresses",
-		    s->name);
-	return err;
+		err = why_set(why, EADDRNOTAVAIL, NULL, 0,
+		    "the machine has none of its addresses");
+	return err ? blame(s, err, why) : 0;
 }
 
 int

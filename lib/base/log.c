@@ -269,6 +269,9 @@ blunt(char *text)
 			*c = '?';
 }
 
+static void say(enum log_level level, const char *id, const char *fmt,
+    va_list ap) PRINTF_LIKE(3, 0);
+
 static void
 say(enum log_level level, const char *id, const char *fmt, va_list ap)
 {

@@ -29,6 +29,17 @@ find_row(const char *name)
 	return p ? p : param_find_inherited(s);
 }
 
+/* Any parameter can be had as text, and a size is a number. */
+static bool
+fits(enum conf_type type, enum conf_type asked)
+{
+	if (asked == CONF_STR || asked == CONF_LIST || asked == CONF_RAW)
+		return true;
+	if (asked == CONF_INT || asked == CONF_SIZE)
+		return type == CONF_INT || type == CONF_SIZE;
+	return type == asked;
+}
+
 int
 conf_get_number(const struct conf *c, const char *name, enum conf_type type,
     int64_t *value_r, struct why *why)
@@ -38,23 +49,24 @@ conf_get_number(const struct conf *c, const char *name, enum conf_type type,
 	if (!p)
 		return why_set(why, EINVAL, NULL, 0, "%s: no such parameter",
 		    name);
-	must(p->type == type);
+	must(fits(p->type, type) && type != CONF_STR);
 	return get_number(c, p, name, type, value_r, why);
 }
 
 static int
-get_text(const struct conf *c, const struct param *p, const char **text_r,
-    struct why *why)
+get_text(const struct conf *c, const struct param *p, const char *name,
+    const char **text_r, struct why *why)
 {
-	const char *text = conf_get(c, p->name, why);
+	const char *text = conf_get(c, name, why);
+	bool is_text = p->type == CONF_STR || p->type == CONF_LIST;
 	struct why inner;
 
 	if (!text)
 		return -EINVAL;
-	if (p->min > 0 && !*text) {
+	if (is_text && p->min > 0 && !*text) {
 		(void)why_set(&inner, EINVAL, NULL, 0,
-		    "%s: is empty; allowed is any text", p->name);
-		return conf_blame(c, p->name, &inner, why);
+		    "%s: is empty; allowed is any text", name);
+		return conf_blame(c, name, &inner, why);
 	}
 	*text_r = text;
 	return 0;
@@ -72,7 +84,9 @@ get_field(const struct conf *c, const struct conf_field *f, void *out,
 	int word;
 	int error;
 
-	must(p && (p->type == f->type || f->type == CONF_RAW));
+	if (!p || !fits(p->type, f->type))
+		die("%s is no parameter of the type that is asked for",
+		    f->name);
 	switch (f->type) {
 	case CONF_RAW:
 		text = conf_raw(c, f->name);
@@ -80,7 +94,7 @@ get_field(const struct conf *c, const struct conf_field *f, void *out,
 		return 0;
 	case CONF_STR:
 	case CONF_LIST:
-		error = get_text(c, p, &text, why);
+		error = get_text(c, p, f->name, &text, why);
 		memcpy(at, &text, sizeof(text));
 		return error;
 	case CONF_BOOL:
@@ -114,4 +128,59 @@ conf_get_struct(const struct conf *c, const struct conf_field *fields, size_t n,
 			return error;
 	}
 	return 0;
+}
+
+struct checking {
+	const struct conf *conf;
+	struct why *why;
+	int error; /* of the first that is wrong */
+};
+
+static void
+check_one(const char *name, const char *raw, void *arg)
+{
+	const struct param *p = find_row(name);
+	struct checking *k = arg;
+	const char *text;
+	int64_t number;
+
+	(void)raw;
+	if (!p || k->error)
+		return;
+	switch (p->type) {
+	case CONF_RAW:
+		return;
+	case CONF_STR:
+	case CONF_LIST:
+		k->error = get_text(k->conf, p, name, &text, k->why);
+		return;
+	case CONF_BOOL:
+	case CONF_ENUM:
+	case CONF_INT:
+	case CONF_TIME:
+	case CONF_SIZE:
+		k->error = get_number(k->conf, p, name, p->type, &number,
+		    k->why);
+		return;
+	}
+}
+
+int
+conf_check(const struct conf *c, struct why *why)
+{
+	struct checking k = { c, why, 0 };
+
+	conf_each(c, check_one, &k);
+	return k.error;
+}
+
+int
+conf_complain(const struct conf *c, const char *name, int error,
+    const char *text, struct why *why)
+{
+	const char *file = NULL;
+	unsigned line = 0;
+
+	(void)!conf_source(c, name, &file, &line);
+	return why_set(why, error, file, line, "%s: %s", name, text);
 }

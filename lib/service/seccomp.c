@@ -84,7 +84,7 @@ static int
 allow_sockets(scmp_filter_ctx ctx, int family)
 {
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
 }
 
 /* Terminals can be asked about and not fed: TIOCSTI is not among these. */
@@ -96,7 +96,7 @@ allow_ioctls(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < COUNT_OF(requests) && !err; i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-		    SCMP_A1(SCMP_CMP_EQ, requests[i]));
+		    SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #include "service/service.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ enum {
 struct result {
 	struct link link;
 	uint32_t request;
+	char id[64]; /* of the message, for HELLO */
 	struct span packet;
 	char bytes[];
 };
@@ -70,16 +72,16 @@ send_to_qmgr(struct span packet)
 static void
 add_result(const struct job *j)
 {
-	char *storage = zalloc(MSG_MAX);
+	static char storage[MSG_MAX];
 	struct buf b;
 
-	buf_init(&b, storage, MSG_MAX);
+	buf_init(&b, storage, sizeof(storage));
 	job_put_result(j, &b);
 	struct result *r = zalloc(sizeof(*r) + b.n);
 	r->request = j->request;
+	snprintf(r->id, sizeof(r->id), "%.*s", (int)j->id.n, j->id.p);
 	memcpy(r->bytes, b.p, b.n);
 	r->packet = (struct span){ r->bytes, b.n };
-	free(storage);
 	list_append(&self.results, &r->link);
 	send_to_qmgr(r->packet);
 }
@@ -294,22 +296,33 @@ read_qmgr(void *arg)
 	bell_ring(&self.changed);
 }
 
+/*
+ * Names all that the new qmgr must not give out again before it knows what came
+ * of it: what is under way, and what was answered but not taken.
+ */
 static void
 send_hello(void)
 {
-	char *storage = zalloc(MSG_MAX);
+	static char storage[MSG_MAX];
 	struct buf b;
 
-	buf_init(&b, storage, MSG_MAX);
+	buf_init(&b, storage, sizeof(storage));
 	msg_begin(&b, MSG_HELLO, 0);
 	msg_put_u64(&b, MSG_FIELD_PID, (uint64_t)getpid());
 	for (struct link *l = self.running.next; l != &self.running;
 	     l = l->next)
 		msg_put_str(&b, MSG_FIELD_ID,
 		    container_of(l, struct running, link)->job->id);
-	must(msg_end(&b, 0));
-	send_to_qmgr(buf_span(&b));
-	free(storage);
+	for (struct link *l = self.results.next; l != &self.results;
+	     l = l->next) {
+		const char *id = container_of(l, struct result, link)->id;
+
+		msg_put_str(&b, MSG_FIELD_ID, (struct span){ id, strlen(id) });
+	}
+	if (msg_end(&b, 0))
+		send_to_qmgr(buf_span(&b));
+	else
+		log_error("too much is under way to tell qmgr of all");
 }
 
 /* The channel to the qmgr of now; the one before, if any, is of no use. */
