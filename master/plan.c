@@ -11,6 +11,7 @@
 
 enum {
 	MEMORY_MAX = 16 << 20,
+	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
 };
 
@@ -67,6 +68,10 @@ take_overrides(struct plan *p, struct plan_service *s,
 			return why_set(why, EINVAL, "master.cf", l->line,
 			    "service %s: -o must be followed by name=value",
 			    l->name);
+		if (s->overrides_n == OVERRIDES_MAX)
+			return why_set(why, EINVAL, "master.cf", l->line,
+			    "service %s: more than %d options", l->name,
+			    OVERRIDES_MAX);
 		s->overrides[s->overrides_n++] = arg;
 	}
 	return 0;
