@@ -2,8 +2,6 @@
 
 #include "base/scan.h"
 
-#include <arpa/inet.h>
-
 enum {
 	LABEL_MAX = 63, /* RFC 1035, section 2.3.4 */
 	ROUTE_HOPS_MAX = 100,
@@ -107,24 +105,70 @@ take_local_part(struct span *in, unsigned flags, struct span *local_r)
 	return true;
 }
 
+/* IPv4-address-literal = Snum 3("." Snum) */
+static bool
+is_ipv4(struct span text)
+{
+	uint64_t n;
+
+	for (int i = 0; i < 4; i++)
+		if ((i > 0 && !take_char(&text, '.')) ||
+		    !take_number(&text, 255, &n))
+			return false;
+	return text.n == 0;
+}
+
+static size_t
+hex_digits(struct span text)
+{
+	size_t n = 0;
+
+	while (n < text.n &&
+	    ((text.p[n] >= '0' && text.p[n] <= '9') ||
+		(ascii_lower(text.p[n]) >= 'a' &&
+		    ascii_lower(text.p[n]) <= 'f')))
+		n++;
+	return n;
+}
+
+/* IPv6-addr: eight groups, or fewer and "::"; the last two may be IPv4. */
+static bool
+is_ipv6(struct span text)
+{
+	size_t groups = 0;
+	bool gap = take_text(&text, SPAN("::"));
+
+	while (text.n > 0 && groups < 8) {
+		size_t n = hex_digits(text);
+
+		if (groups < 7 && is_ipv4(text)) {
+			groups += 2;
+			text.n = 0;
+			break;
+		}
+		if (n == 0 || n > 4)
+			return false;
+		take_front(&text, n);
+		groups++;
+		if (text.n == 0)
+			break;
+		if (!gap && take_text(&text, SPAN("::")))
+			gap = true;
+		else if (!take_char(&text, ':') || text.n == 0)
+			return false;
+	}
+	return text.n == 0 && (gap ? groups < 8 : groups == 8);
+}
+
 bool
 address_is_literal(struct span domain)
 {
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr addr;
-	int family = AF_INET;
-
 	if (domain.n < 2 || domain.p[0] != '[' || domain.p[domain.n - 1] != ']')
 		return false;
 	domain = (struct span){ domain.p + 1, domain.n - 2 };
 	if (take_text(&domain, SPAN("IPv6:")))
-		family = AF_INET6;
-	if (domain.n == 0 || domain.n >= sizeof(text) ||
-	    memchr(domain.p, '\0', domain.n))
-		return false;
-	memcpy(text, domain.p, domain.n);
-	text[domain.n] = '\0';
-	return inet_pton(family, text, &addr) == 1;
+		return is_ipv6(domain);
+	return is_ipv4(domain);
 }
 
 /* sub-domain = Let-dig [Ldh-str]; and an underscore, which hosts do have. */

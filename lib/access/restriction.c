@@ -1,0 +1,471 @@
+#include "access/private.h"
+
+#include <stdio.h>
+
+enum {
+	ALL = BIT(ACCESS_LISTS) - 1,
+	SUBJECT_MAX = 256, /* of what a reply tells back */
+};
+
+static const char *
+fact(struct span s, char text[SUBJECT_MAX])
+{
+	int n = (int)(s.n < SUBJECT_MAX ? s.n : SUBJECT_MAX - 1);
+
+	snprintf(text, SUBJECT_MAX, "%.*s", n, s.p ? s.p : "");
+	return text;
+}
+
+static const char *
+client(const struct access_eval *e, char text[SUBJECT_MAX])
+{
+	struct span name = e->facts->client_name, addr = e->facts->client_addr;
+
+	snprintf(text, SUBJECT_MAX, "%.*s[%.*s]",
+	    (int)(name.n < 150 ? name.n : 150), name.p ? name.p : "",
+	    (int)(addr.n < 90 ? addr.n : 90), addr.p ? addr.p : "");
+	return text;
+}
+
+static const char *const names[ACCESS_LISTS] = {
+	[ACCESS_CLIENT] = "Client host",
+	[ACCESS_HELO] = "Helo command",
+	[ACCESS_SENDER] = "Sender address",
+	[ACCESS_RELAY] = "Recipient address",
+	[ACCESS_RECIPIENT] = "Recipient address",
+	[ACCESS_LISTED] = "Recipient address",
+	[ACCESS_DATA] = "Data command",
+	[ACCESS_END_OF_DATA] = "End-of-data",
+};
+
+/* What the list we are in is about, as replies tell it. */
+static const char *
+list_subject(const struct access_eval *e, char text[SUBJECT_MAX])
+{
+	switch (e->list) {
+	case ACCESS_CLIENT:
+		return client(e, text);
+	case ACCESS_HELO:
+		return fact(e->facts->helo, text);
+	case ACCESS_SENDER:
+		return fact(e->facts->sender, text);
+	case ACCESS_RELAY:
+	case ACCESS_RECIPIENT:
+	case ACCESS_LISTED:
+		return fact(e->facts->rcpt, text);
+	case ACCESS_DATA:
+		return "DATA";
+	case ACCESS_END_OF_DATA:
+		return "END-OF-MESSAGE";
+	case ACCESS_LISTS:
+		break;
+	}
+	return "";
+}
+
+static enum access_outcome
+step_permit(struct access_eval *e, const struct access_rule *r)
+{
+	(void)e;
+	(void)r;
+	return OUTCOME_PERMIT;
+}
+
+static enum access_outcome
+step_reject(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	(void)r;
+	return access_refuse(e, 554, "5.7.1",
+	    "<%s>: %s rejected: Access denied", list_subject(e, text),
+	    names[e->list]);
+}
+
+static enum access_outcome
+step_defer(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	(void)r;
+	return access_refuse(e, 450, "4.3.2",
+	    "<%s>: %s rejected: Try again later", list_subject(e, text),
+	    names[e->list]);
+}
+
+enum access_outcome
+access_keep(struct access_eval *e, struct access_verdict *where)
+{
+	if (!where->code)
+		*where = e->verdict;
+	e->verdict = (struct access_verdict){ 0 };
+	return OUTCOME_DUNNO;
+}
+
+static enum access_outcome
+step_defer_if_permit(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	(void)r;
+	access_refuse(e, 450, "4.7.0",
+	    "<%s>: %s rejected: defer_if_permit requested",
+	    list_subject(e, text), names[e->list]);
+	return access_keep(e, &e->if_permit);
+}
+
+static enum access_outcome
+step_defer_if_reject(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	(void)r;
+	access_refuse(e, 450, "4.7.0",
+	    "<%s>: %s rejected: defer_if_reject requested",
+	    list_subject(e, text), names[e->list]);
+	return access_keep(e, &e->if_reject);
+}
+
+static enum access_outcome
+step_permit_mynetworks(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return e->facts->client_is_ours ? OUTCOME_PERMIT : OUTCOME_DUNNO;
+}
+
+static enum access_outcome
+step_permit_sasl(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return e->facts->authenticated ? OUTCOME_PERMIT : OUTCOME_DUNNO;
+}
+
+static enum access_outcome
+ask(struct access_eval *e, enum access_want want, struct span subject)
+{
+	e->want = want;
+	e->subject = subject;
+	return OUTCOME_ASK;
+}
+
+static enum access_outcome
+refuse_lookup(struct access_eval *e, const char *subject)
+{
+	return access_refuse(e, 451, "4.3.0", "<%s>: Temporary lookup failure",
+	    subject);
+}
+
+/* Is mail to the recipient ours to take? Asks; DUNNO: the answer is there. */
+static enum access_outcome
+ask_route(struct access_eval *e)
+{
+	char text[SUBJECT_MAX];
+
+	if (!e->answered)
+		return ask(e, ACCESS_WANT_ROUTE, e->facts->rcpt);
+	if (e->answer == ACCESS_TEMPFAIL)
+		return refuse_lookup(e, fact(e->facts->rcpt, text));
+	return OUTCOME_DUNNO;
+}
+
+static enum access_outcome
+step_permit_auth_destination(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	if (!e->facts->rcpt.p)
+		return OUTCOME_DUNNO;
+	enum access_outcome o = ask_route(e);
+	if (o == OUTCOME_DUNNO && e->answer == ACCESS_YES)
+		return OUTCOME_PERMIT;
+	return o;
+}
+
+static enum access_outcome
+check_destination(struct access_eval *e, unsigned code, const char *dsn)
+{
+	char text[SUBJECT_MAX];
+
+	if (!e->facts->rcpt.p)
+		return OUTCOME_DUNNO;
+	enum access_outcome o = ask_route(e);
+	if (o == OUTCOME_DUNNO && e->answer == ACCESS_NO)
+		return access_refuse(e, code, dsn, "<%s>: Relay access denied",
+		    fact(e->facts->rcpt, text));
+	return o;
+}
+
+static enum access_outcome
+step_reject_unauth(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_destination(e, 554, "5.7.1");
+}
+
+static enum access_outcome
+step_defer_unauth(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_destination(e, 454, "4.7.1");
+}
+
+static bool
+is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') ||
+	    (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
+/* A name of a host: labels, and a dot within if it has to be `full`. */
+static bool
+is_host(struct span host, bool full)
+{
+	size_t dots = 0;
+
+	if (host.n > 0 && host.p[host.n - 1] == '.')
+		host.n--;
+	if (host.n == 0 || host.n > 255)
+		return false;
+	while (host.n > 0) {
+		struct span rest = host, label = span_cut(&rest, '.');
+
+		if (label.n == 0 || label.n > 63 || label.p[0] == '-' ||
+		    label.p[label.n - 1] == '-')
+			return false;
+		for (size_t i = 0; i < label.n; i++)
+			if (!is_alnum(label.p[i]) && label.p[i] != '-' &&
+			    label.p[i] != '_')
+				return false;
+		dots += label.n < host.n;
+		if (label.n < host.n && rest.n == 0)
+			return false;
+		host = rest;
+	}
+	return !full || dots > 0;
+}
+
+/* What stands in brackets is an address: its form is for others to check. */
+static bool
+is_literal(struct span host)
+{
+	return host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+}
+
+static enum access_outcome
+step_invalid_helo(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	(void)r;
+	if (!e->facts->helo.p || is_literal(e->facts->helo) ||
+	    is_host(e->facts->helo, false))
+		return OUTCOME_DUNNO;
+	return access_refuse(e, 501, "5.5.2",
+	    "<%s>: Helo command rejected: Invalid name",
+	    fact(e->facts->helo, text));
+}
+
+static enum access_outcome
+step_non_fqdn_helo(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	(void)r;
+	if (!e->facts->helo.p || is_literal(e->facts->helo) ||
+	    is_host(e->facts->helo, true))
+		return OUTCOME_DUNNO;
+	return access_refuse(e, 504, "5.5.2",
+	    "<%s>: Helo command rejected: need fully-qualified hostname",
+	    fact(e->facts->helo, text));
+}
+
+static enum access_outcome
+check_fqdn(struct access_eval *e, struct span addr, const char *name)
+{
+	char text[SUBJECT_MAX];
+	size_t at = addr.n;
+
+	if (addr.n == 0)
+		return OUTCOME_DUNNO;
+	while (at > 0 && addr.p[at - 1] != '@')
+		at--;
+	struct span domain = { addr.p + at, addr.n - at };
+	if (at > 0 && (is_literal(domain) || is_host(domain, true)))
+		return OUTCOME_DUNNO;
+	return access_refuse(e, 504, "5.5.2",
+	    "<%s>: %s rejected: need fully-qualified address", fact(addr, text),
+	    name);
+}
+
+static enum access_outcome
+step_non_fqdn_sender(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_fqdn(e, e->facts->sender, names[ACCESS_SENDER]);
+}
+
+static enum access_outcome
+step_non_fqdn_recipient(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_fqdn(e, e->facts->rcpt, names[ACCESS_RECIPIENT]);
+}
+
+static enum access_outcome
+check_listed(struct access_eval *e, struct span addr, const char *dsn,
+    const char *name)
+{
+	char text[SUBJECT_MAX];
+
+	if (addr.n == 0)
+		return OUTCOME_DUNNO;
+	if (!e->answered)
+		return ask(e, ACCESS_WANT_LISTED, addr);
+	switch (e->answer) {
+	case ACCESS_YES:
+		return OUTCOME_DUNNO;
+	case ACCESS_TEMPFAIL:
+		return refuse_lookup(e, fact(addr, text));
+	case ACCESS_NO:
+		break;
+	}
+	return access_refuse(e, 550, dsn, "<%s>: %s rejected: %.*s",
+	    fact(addr, text), name, (int)(e->value.n < 100 ? e->value.n : 100),
+	    e->value.p);
+}
+
+static enum access_outcome
+step_unlisted_recipient(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_listed(e, e->facts->rcpt, "5.1.1",
+	    names[ACCESS_RECIPIENT]);
+}
+
+static enum access_outcome
+step_unlisted_sender(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_listed(e, e->facts->sender, "5.1.0", names[ACCESS_SENDER]);
+}
+
+static enum access_outcome
+check_table(struct access_eval *e, const struct access_rule *r,
+    enum access_form form, struct span subject, const char *told,
+    const char *name)
+{
+	if (!subject.p)
+		return OUTCOME_DUNNO;
+	if (!e->answered) {
+		e->table = r->target;
+		e->form = form;
+		return ask(e, ACCESS_WANT_TABLE, subject);
+	}
+	switch (e->answer) {
+	case ACCESS_NO:
+		return OUTCOME_DUNNO;
+	case ACCESS_TEMPFAIL:
+		return refuse_lookup(e, told);
+	case ACCESS_YES:
+		break;
+	}
+	return access_apply(e, e->value, name, told);
+}
+
+static enum access_outcome
+step_client_access(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	return check_table(e, r, ACCESS_FORM_CLIENT, e->facts->client_addr,
+	    client(e, text), names[ACCESS_CLIENT]);
+}
+
+static enum access_outcome
+step_helo_access(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	return check_table(e, r, ACCESS_FORM_HOST, e->facts->helo,
+	    fact(e->facts->helo, text), names[ACCESS_HELO]);
+}
+
+static enum access_outcome
+step_sender_access(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	return check_table(e, r, ACCESS_FORM_ADDRESS, e->facts->sender,
+	    fact(e->facts->sender, text), names[ACCESS_SENDER]);
+}
+
+static enum access_outcome
+step_recipient_access(struct access_eval *e, const struct access_rule *r)
+{
+	char text[SUBJECT_MAX];
+
+	return check_table(e, r, ACCESS_FORM_ADDRESS, e->facts->rcpt,
+	    fact(e->facts->rcpt, text), names[ACCESS_RECIPIENT]);
+}
+
+/* With smtpd_delay_reject all of these may stand in every list. */
+static const struct restriction restrictions[] = {
+	{ "permit", ARITY_NONE, ALL, false, step_permit },
+	{ "reject", ARITY_NONE, ALL, true, step_reject },
+	{ "defer", ARITY_NONE, ALL, true, step_defer },
+	{ "defer_if_permit", ARITY_NONE, ALL, true, step_defer_if_permit },
+	{ "defer_if_reject", ARITY_NONE, ALL, false, step_defer_if_reject },
+	{ "warn_if_reject", ARITY_RULE, ALL, false, NULL },
+	{ "permit_mynetworks", ARITY_NONE, ALL, false, step_permit_mynetworks },
+	{ "permit_sasl_authenticated", ARITY_NONE, ALL, false,
+	    step_permit_sasl },
+	{ "permit_auth_destination", ARITY_NONE, ALL, false,
+	    step_permit_auth_destination },
+	{ "reject_unauth_destination", ARITY_NONE, ALL, true,
+	    step_reject_unauth },
+	{ "defer_unauth_destination", ARITY_NONE, ALL, true,
+	    step_defer_unauth },
+	{ "reject_invalid_helo_hostname", ARITY_NONE, ALL, false,
+	    step_invalid_helo },
+	{ "reject_invalid_hostname", ARITY_NONE, ALL, false,
+	    step_invalid_helo },
+	{ "reject_non_fqdn_helo_hostname", ARITY_NONE, ALL, false,
+	    step_non_fqdn_helo },
+	{ "reject_non_fqdn_hostname", ARITY_NONE, ALL, false,
+	    step_non_fqdn_helo },
+	{ "reject_non_fqdn_sender", ARITY_NONE, ALL, false,
+	    step_non_fqdn_sender },
+	{ "reject_non_fqdn_recipient", ARITY_NONE, ALL, false,
+	    step_non_fqdn_recipient },
+	{ "reject_unlisted_recipient", ARITY_NONE, ALL, false,
+	    step_unlisted_recipient },
+	{ "check_recipient_maps", ARITY_NONE, ALL, false,
+	    step_unlisted_recipient },
+	{ "reject_unlisted_sender", ARITY_NONE, ALL, false,
+	    step_unlisted_sender },
+	{ "check_client_access", ARITY_TABLE, ALL, false, step_client_access },
+	{ "check_helo_access", ARITY_TABLE, ALL, false, step_helo_access },
+	{ "check_sender_access", ARITY_TABLE, ALL, false, step_sender_access },
+	{ "check_recipient_access", ARITY_TABLE, ALL, false,
+	    step_recipient_access },
+};
+
+const struct restriction *
+restriction_find(struct span word)
+{
+	for (size_t i = 0; i < COUNT_OF(restrictions); i++) {
+		const char *name = restrictions[i].name;
+
+		if (span_ieq((struct span){ name, strlen(name) }, word))
+			return &restrictions[i];
+	}
+	return NULL;
+}
+
+void
+restriction_list(enum access_list list, struct buf *out)
+{
+	for (size_t i = 0; i < COUNT_OF(restrictions); i++)
+		if (restrictions[i].lists & BIT(list))
+			buf_putf(out, "%s%s", out->n ? " " : "",
+			    restrictions[i].name);
+}

@@ -1,0 +1,147 @@
+#include "mail/header.h"
+
+static bool
+put(struct header_scan *h, struct span piece)
+{
+	if (!h->failed && piece.n > 0 && !h->put(piece, h->arg))
+		h->failed = true;
+	return !h->failed;
+}
+
+static struct span
+held(const struct header_scan *h)
+{
+	return (struct span){ h->held, h->held_n };
+}
+
+static struct span
+take_front(struct span *in, size_t n)
+{
+	struct span front = { in->p, n };
+
+	in->p += n;
+	in->n -= n;
+	return front;
+}
+
+/* Keeps the value of a Message-ID, folded or not, without its ends. */
+static void
+keep_id(struct header_scan *h, struct span text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (c == '\n' || c == '\r' ||
+		    (h->id_n == 0 && (c == ' ' || c == '\t')))
+			continue;
+		if (h->id_n < sizeof(h->id))
+			h->id[h->id_n++] = c;
+	}
+}
+
+/* A field begins, whose name and colon are held. */
+static void
+begin_field(struct header_scan *h)
+{
+	struct span name = held(h);
+
+	name.n--; /* the colon */
+	while (name.n > 0 &&
+	    (name.p[name.n - 1] == ' ' || name.p[name.n - 1] == '\t'))
+		name.n--;
+	if (span_ieq(name, SPAN("Received")))
+		h->received++;
+	h->in_id = span_ieq(name, SPAN("Message-ID")) && h->id_n == 0;
+	h->any = true;
+	h->at = HEADER_INSIDE;
+	put(h, held(h));
+	h->held_n = 0;
+}
+
+/* The line that is held is no field: here the body begins. */
+static void
+begin_body(struct header_scan *h, bool add_line)
+{
+	while (h->id_n > 0 &&
+	    (h->id[h->id_n - 1] == ' ' || h->id[h->id_n - 1] == '\t'))
+		h->id_n--;
+	h->at = HEADER_BODY;
+	if (add_line)
+		put(h, SPAN("\n"));
+	put(h, held(h));
+	h->held_n = 0;
+}
+
+/* The rest of a field's line. */
+static void
+take_field(struct header_scan *h, struct span *piece)
+{
+	const char *end = memchr(piece->p, '\n', piece->n);
+	struct span text = take_front(piece,
+	    end ? (size_t)(end - piece->p) + 1 : piece->n);
+
+	if (h->in_id)
+		keep_id(h, text);
+	put(h, text);
+	if (end)
+		h->at = HEADER_LINE;
+}
+
+/* Whether the name of a field may go on with `c` after what is held. */
+static bool
+is_name(const struct header_scan *h, char c)
+{
+	char last = h->held_n ? h->held[h->held_n - 1] : 'a';
+
+	if (c == ' ' || c == '\t')
+		return h->held_n > 0;
+	/* After a blank only the colon comes. */
+	return c > ' ' && c < 0x7f && last != ' ' && last != '\t';
+}
+
+static void
+take_char_of_line(struct header_scan *h, struct span *piece)
+{
+	char c = *piece->p;
+
+	/* A line that begins with a blank goes on with a field. */
+	if (h->held_n == 0 && (c == ' ' || c == '\t') && h->any) {
+		h->at = HEADER_INSIDE;
+		return;
+	}
+	if (h->held_n == 0 && c == '\n') {
+		begin_body(h, false);
+		return;
+	}
+	if (c == ':' ? h->held_n == 0 : !is_name(h, c)) {
+		begin_body(h, true);
+		return;
+	}
+	if (h->held_n == sizeof(h->held)) {
+		begin_body(h, true);
+		return;
+	}
+	h->held[h->held_n++] = c;
+	take_front(piece, 1);
+	if (c == ':')
+		begin_field(h);
+}
+
+bool
+header_scan_feed(struct header_scan *h, struct span piece)
+{
+	while (piece.n > 0 && h->at != HEADER_BODY)
+		if (h->at == HEADER_INSIDE)
+			take_field(h, &piece);
+		else
+			take_char_of_line(h, &piece);
+	return put(h, piece);
+}
+
+bool
+header_scan_end(struct header_scan *h)
+{
+	if (h->at == HEADER_LINE)
+		begin_body(h, h->held_n > 0);
+	return !h->failed;
+}

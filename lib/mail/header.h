@@ -1,0 +1,50 @@
+/*
+ * header.h - the head of a message, looked at while it comes in.
+ *
+ * A message is fed in pieces of any size, lines ending in LF, and goes on to the
+ * caller as it came, but for one thing: where the head ends without an empty
+ * line, because a line is no header, one is put in, so that no reader takes a
+ * body for a head. Only the start of each line is held back, until it is known
+ * what it is.
+ */
+#ifndef MAIL_HEADER_H
+#define MAIL_HEADER_H
+
+#include "base/buf.h"
+
+enum {
+	HEADER_NAME_MAX = 256, /* a line with a longer name is no header */
+	HEADER_ID_MAX = 512, /* of a Message-ID that is kept */
+};
+
+/* Takes what goes on. False: it does not, and that is final. */
+typedef bool header_put_fn(struct span piece, void *arg);
+
+/* All zero but for ->put and ->arg is the start of a message. */
+struct header_scan {
+	header_put_fn *put;
+	void *arg;
+	unsigned received; /* fields Received so far: hops */
+	size_t id_n;
+	char id[HEADER_ID_MAX]; /* the Message-ID, once the head is over */
+
+	/* Private from here on. */
+	enum {
+		HEADER_LINE, /* a line begins */
+		HEADER_INSIDE, /* of a field */
+		HEADER_BODY,
+	} at;
+	bool failed;
+	bool in_id;
+	bool any; /* there was a field */
+	size_t held_n;
+	char held[HEADER_NAME_MAX];
+};
+
+/* Takes a piece. False: ->put did not. */
+MUST_USE bool header_scan_feed(struct header_scan *h, struct span piece);
+
+/* The message is over. False: as above. */
+MUST_USE bool header_scan_end(struct header_scan *h);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * maps.h - a list of tables that are asked in turn, as virtual_alias_maps is;
+ * private to lib/mail.
+ */
+#ifndef MAIL_MAPS_H
+#define MAIL_MAPS_H
+
+#include "conf/conf.h"
+#include "dict/dict.h"
+#include "dict/keys.h"
+
+struct maps {
+	size_t n;
+	struct dict **v;
+};
+
+/*
+ * Opens the tables that parameter `name` lists. All have to be quick. Returns 0,
+ * or -EINVAL with `why`. Blocks.
+ */
+MUST_USE int maps_open(const struct conf *c, const char *name,
+    struct maps *maps_r, struct why *why);
+void maps_close(struct maps *m);
+bool maps_changed(const struct maps *m);
+
+/* How addresses are looked up. */
+struct maps_form {
+	enum keys_kind kind;
+	struct span delimiters;
+	bool bare; /* the user alone is a key */
+	bool parents_match;
+};
+
+/*
+ * Asks all tables for each form of `addr`, in turn. With DICT_FOUND, *whole_r
+ * (if not NULL) says whether the key had the extension, if there was one.
+ */
+MUST_USE enum dict_result maps_find(const struct maps *m,
+    const struct maps_form *form, struct span addr, struct arena *a,
+    struct span *value_r, bool *whole_r, struct why *why);
+
+#endif

@@ -1,0 +1,348 @@
+#include "mail/routing_private.h"
+
+#include "base/scan.h"
+#include "mail/address.h"
+
+#include <errno.h>
+
+static struct maps_form
+alias_form(const struct routing *r, struct span addr)
+{
+	struct span local, domain;
+	struct why ignored;
+
+	address_cut(addr, &local, &domain);
+	return (struct maps_form){
+		.kind = KEYS_VIRTUAL,
+		.delimiters = r->delimiters,
+		.bare = span_ieq(domain,
+			    (struct span){ r->p.myorigin,
+				strlen(r->p.myorigin) }) ||
+		    lists_has_name(r->lists[LIST_MYDESTINATION], domain,
+			&ignored) == DICT_FOUND,
+	};
+}
+
+static enum dict_result
+find_in(struct routing *r, size_t maps, struct span addr, struct arena *a,
+    struct span *value_r, struct why *why)
+{
+	struct maps_form form = { KEYS_MAILBOX, r->delimiters, false, false };
+
+	if (maps == MAPS_LOCAL)
+		form = (struct maps_form){ KEYS_VIRTUAL, r->delimiters, true,
+			false };
+	return maps_find(&r->maps[maps], &form, addr, a, value_r, NULL, why);
+}
+
+/* Whether the table of a class knows the address; an empty list knows all. */
+static enum dict_result
+is_listed(struct routing *r, enum address_class class, struct span addr,
+    struct arena *a, const char **text_r, struct why *why)
+{
+	size_t maps = MAPS_MAILBOX;
+	struct span value;
+
+	switch (class) {
+	case CLASS_DEFAULT:
+		return DICT_FOUND;
+	case CLASS_VIRTUAL_ALIAS:
+		*text_r = "User unknown in virtual alias table";
+		return DICT_ABSENT;
+	case CLASS_LOCAL:
+		*text_r = "User unknown in local recipient table";
+		maps = MAPS_LOCAL;
+		if (r->local_unknown) {
+			why_set(why, ENOSYS, NULL, 0,
+			    "users of the system cannot be looked up in "
+			    "this version: set local_recipient_maps");
+			return DICT_TEMPFAIL;
+		}
+		break;
+	case CLASS_VIRTUAL_MAILBOX:
+		*text_r = "User unknown in virtual mailbox table";
+		break;
+	case CLASS_RELAY:
+		*text_r = "User unknown in relay recipient table";
+		maps = MAPS_RELAY;
+		break;
+	}
+	if (r->maps[maps].n == 0)
+		return DICT_FOUND;
+	return find_in(r, maps, addr, a, &value, why);
+}
+
+enum dict_result
+routing_exists(struct routing *r, struct span addr, struct arena *a,
+    const char **text_r, struct why *why)
+{
+	enum address_class class;
+	struct maps_form form;
+	struct span value;
+
+	*text_r = "";
+	if (!routing_complete(r, addr, a, &addr)) {
+		why_set(why, ENOMEM, NULL, 0, "an address is too long");
+		return DICT_TEMPFAIL;
+	}
+	form = alias_form(r, addr);
+	enum dict_result found = maps_find(&r->maps[MAPS_ALIAS], &form, addr, a,
+	    &value, NULL, why);
+	if (found != DICT_ABSENT)
+		return found;
+	if (routing_class(r, addr, a, &class, why) == DICT_TEMPFAIL)
+		return DICT_TEMPFAIL;
+	found = is_listed(r, class, addr, a, text_r, why);
+	if (found == DICT_ABSENT && !r->p.show_table)
+		*text_r = "User unknown";
+	return found;
+}
+
+/* An expansion under way. */
+struct expansion {
+	struct routing *r;
+	struct arena *arena;
+	struct why *why;
+	struct item {
+		struct span addr;
+		int64_t depth;
+	} * items; /* ->done of them stand for themselves, the rest is to look */
+	size_t n;
+	size_t max;
+};
+
+static bool
+add_item(struct expansion *x, struct span addr, int64_t depth)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (span_ieq(x->items[i].addr, addr))
+			return true;
+	if (x->n == x->max) {
+		size_t max = x->max ? 2 * x->max : 4;
+		struct item *more = arena_alloc(x->arena, max * sizeof(*more));
+
+		if (!more)
+			return false;
+		if (x->n)
+			memcpy(more, x->items, x->n * sizeof(*more));
+		x->items = more;
+		x->max = max;
+	}
+	x->items[x->n++] = (struct item){ addr, depth };
+	return x->n <= (size_t)x->r->p.expansion_limit;
+}
+
+/* Joins user, extension and domain to a canonical address. False: no room. */
+static bool
+join(struct arena *a, struct span user, struct span extension,
+    struct span domain, struct span *addr_r)
+{
+	size_t n = user.n + extension.n + (domain.n ? 1 + domain.n : 0);
+	char *text = arena_alloc(a, n ? n : 1);
+
+	if (!text)
+		return false;
+	memcpy(text, user.p, user.n);
+	if (extension.n)
+		memcpy(text + user.n, extension.p, extension.n);
+	if (domain.n) {
+		text[user.n + extension.n] = '@';
+		memcpy(text + user.n + extension.n + 1, domain.p, domain.n);
+	}
+	*addr_r = (struct span){ text, n };
+	return true;
+}
+
+/* "+ext" of an address, delimiter and all; empty if it has none. */
+static struct span
+extension_of(const struct routing *r, struct span local)
+{
+	struct span base, ext;
+
+	if (!address_split(local, r->delimiters, &base, &ext))
+		return (struct span){ 0 };
+	return (struct span){ ext.p - 1, ext.n + 1 };
+}
+
+/* One address of a table's value; "@domain" keeps the user. */
+static bool
+add_result(struct expansion *x, struct span key, struct span word, bool whole,
+    int64_t depth)
+{
+	struct span user, domain, key_user, key_domain, extension = { 0 };
+	char canonical[ADDRESS_MAX];
+	struct address parsed;
+	struct buf b;
+
+	address_cut(key, &key_user, &key_domain);
+	if (word.n > 1 && word.p[0] == '@') {
+		user = key_user;
+		domain = (struct span){ word.p + 1, word.n - 1 };
+	} else {
+		if (!take_mailbox(&word, ADDRESS_UTF8, &parsed) || word.n > 0)
+			return false;
+		buf_init(&b, canonical, sizeof(canonical));
+		address_put(&parsed, &b);
+		address_cut(buf_span(&b), &user, &domain);
+		if (!whole && x->r->keeps_extensions)
+			extension = extension_of(x->r, key_user);
+	}
+	struct span addr;
+	if (!join(x->arena, user, extension, domain, &addr) ||
+	    !routing_complete(x->r, addr, x->arena, &addr) ||
+	    addr.n > (size_t)x->r->p.length_limit)
+		return false;
+	return add_item(x, addr, depth);
+}
+
+/* Splits a value at commas and blanks that stand in no quotes. */
+static bool
+take_result(struct span *rest, struct span *word_r)
+{
+	bool quoted = false;
+	size_t n = 0;
+
+	while (rest->n > 0 && strchr(", \t\n", *rest->p)) {
+		rest->p++;
+		rest->n--;
+	}
+	for (; n < rest->n; n++) {
+		if (rest->p[n] == '"')
+			quoted = !quoted;
+		else if (rest->p[n] == '\\' && quoted && n + 1 < rest->n)
+			n++;
+		else if (!quoted && rest->p[n] && strchr(", \t\n", rest->p[n]))
+			break;
+	}
+	*word_r = (struct span){ rest->p, n };
+	rest->p += n;
+	rest->n -= n;
+	return n > 0;
+}
+
+static enum dict_result
+unreasonable(struct expansion *x, struct span addr)
+{
+	why_set(x->why, EINVAL, NULL, 0,
+	    "unreasonable virtual_alias_maps expansion of %.*s",
+	    (int)(addr.n < 200 ? addr.n : 200), addr.p);
+	return DICT_TEMPFAIL;
+}
+
+/* Replaces item `i` by what it stands for. ABSENT: by itself. */
+static enum dict_result
+expand_item(struct expansion *x, size_t i)
+{
+	struct item item = x->items[i];
+	struct maps_form form = alias_form(x->r, item.addr);
+	struct span value, word;
+	bool whole = true, itself = false;
+	enum dict_result r = maps_find(&x->r->maps[MAPS_ALIAS], &form,
+	    item.addr, x->arena, &value, &whole, x->why);
+
+	if (r != DICT_FOUND)
+		return r;
+	if (item.depth >= x->r->p.recursion_limit)
+		return unreasonable(x, item.addr);
+	while (take_result(&value, &word)) {
+		if (span_ieq(word, item.addr))
+			itself = true;
+		else if (!add_result(x, item.addr, word, whole, item.depth + 1))
+			return unreasonable(x, item.addr);
+	}
+	return itself ? DICT_ABSENT : DICT_FOUND;
+}
+
+enum dict_result
+routing_expand(struct routing *r, struct span addr, struct arena *a,
+    const struct span **list_r, size_t *n_r, struct why *why)
+{
+	struct expansion x = { .r = r, .arena = a, .why = why };
+	struct span *list;
+	size_t n = 0;
+
+	if (r->maps[MAPS_ALIAS].n == 0)
+		return DICT_ABSENT;
+	if (!routing_complete(r, addr, a, &addr) || !add_item(&x, addr, 0))
+		return unreasonable(&x, addr);
+	for (size_t i = 0; i < x.n; i++)
+		switch (expand_item(&x, i)) {
+		case DICT_TEMPFAIL:
+			return DICT_TEMPFAIL;
+		case DICT_ABSENT:
+			x.items[i].depth = -1;
+			break;
+		case DICT_FOUND:
+			break;
+		}
+	list = arena_alloc(a, x.n * sizeof(*list));
+	if (!list)
+		return unreasonable(&x, addr);
+	for (size_t i = 0; i < x.n; i++)
+		if (x.items[i].depth < 0)
+			list[n++] = x.items[i].addr;
+	/* Aliases that only stand for each other: nobody would get it. */
+	if (n == 0)
+		return unreasonable(&x, addr);
+	if (n == 1 && x.n == 1)
+		return DICT_ABSENT;
+	*list_r = list;
+	*n_r = n;
+	return DICT_FOUND;
+}
+
+/* A number of virtual_uid_maps or virtual_gid_maps. */
+static enum dict_result
+find_number(struct routing *r, size_t maps, struct span addr, struct arena *a,
+    uint64_t min, uint64_t *number_r, struct why *why)
+{
+	const char *name = maps == MAPS_UID ? "virtual_uid_maps"
+					    : "virtual_gid_maps";
+	struct span value;
+
+	switch (find_in(r, maps, addr, a, &value, why)) {
+	case DICT_TEMPFAIL:
+		return DICT_TEMPFAIL;
+	case DICT_ABSENT:
+		why_set(why, EINVAL, NULL, 0, "recipient not found in %s",
+		    name);
+		return DICT_TEMPFAIL;
+	case DICT_FOUND:
+		break;
+	}
+	if (!take_number(&value, INT32_MAX, number_r) || value.n > 0 ||
+	    *number_r < min) {
+		why_set(why, EINVAL, NULL, 0, "bad value in %s; at least %u",
+		    name, (unsigned)min);
+		return DICT_TEMPFAIL;
+	}
+	return DICT_FOUND;
+}
+
+enum dict_result
+routing_mailbox(struct routing *r, struct span addr, struct arena *a,
+    struct mailbox_place *place_r, struct why *why)
+{
+	struct mailbox_place place = { .root = r->p.virtual_mailbox_base };
+	uint64_t uid, gid;
+	struct span path;
+
+	if (!routing_complete(r, addr, a, &addr))
+		return DICT_TEMPFAIL;
+	enum dict_result found = find_in(r, MAPS_MAILBOX, addr, a, &path, why);
+	if (found != DICT_FOUND)
+		return found;
+	if (find_number(r, MAPS_UID, addr, a, (uint64_t)r->p.minimum_uid, &uid,
+		why) != DICT_FOUND ||
+	    find_number(r, MAPS_GID, addr, a, 1, &gid, why) != DICT_FOUND)
+		return DICT_TEMPFAIL;
+	place.path = arena_dup(a, path);
+	if (!place.path || memchr(path.p, '\0', path.n)) {
+		why_set(why, EINVAL, NULL, 0, "bad path of a mailbox");
+		return DICT_TEMPFAIL;
+	}
+	place.uid = (uid_t)uid;
+	place.gid = (gid_t)gid;
+	*place_r = place;
+	return DICT_FOUND;
+}

@@ -1,0 +1,309 @@
+#include "base/log.h"
+#include "mail/header.h"
+#include "mail/maillog.h"
+#include "mail/received.h"
+#include "service/service.h"
+#include "smtpd/backend.h"
+#include "smtpd/notify.h"
+#include "smtpd/params.h"
+#include "task/task.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	MEMORY_MAX = 32 * 1024, /* of a mail, before it goes to disk */
+	RCPTS_LIMIT = 8 << 20, /* bytes of expanded recipients */
+};
+
+struct backend_mail {
+	const struct smtpd_session *session;
+	const struct backend_client *client;
+	struct queue_writer *writer;
+	struct header_scan scan;
+	struct arena *arena;
+	enum smtpd_data result;
+	uint64_t size;
+	int64_t arrived;
+	struct queue_rcpt *rcpts;
+	size_t n, max;
+	int error; /* of what was offloaded */
+	struct queue_id id;
+	struct queue_name name;
+	struct queue_envelope envelope;
+};
+
+static struct span
+text_span(const char *text)
+{
+	return (struct span){ text, strlen(text) };
+}
+
+static enum smtpd_data
+result_of(int error)
+{
+	switch (error) {
+	case 0:
+		return SMTPD_DATA_OK;
+	case -ENOSPC:
+	case -EDQUOT:
+		return SMTPD_DATA_FULL;
+	default:
+		log_warning("queue file write error: %s", strerror(-error));
+		return SMTPD_DATA_FAILED;
+	}
+}
+
+/* Offloaded. */
+static void
+flush(void *arg)
+{
+	struct backend_mail *m = arg;
+
+	m->error = queue_flush(m->writer);
+}
+
+/* For the scan of the head: takes what goes on. */
+static bool
+put(struct span piece, void *arg)
+{
+	struct backend_mail *m = arg;
+
+	if (queue_put(m->writer, piece))
+		return true;
+	task_offload(TASK_DISK, flush, m);
+	m->result = result_of(m->error);
+	if (m->result == SMTPD_DATA_OK && !queue_put(m->writer, piece))
+		m->result = SMTPD_DATA_FAILED;
+	return m->result == SMTPD_DATA_OK;
+}
+
+static void
+put_received(struct backend_mail *m)
+{
+	const struct smtpd_session *s = m->session;
+	struct received r = {
+		.helo = session_helo(s),
+		.client_name = text_span(m->client->name),
+		.client_addr = text_span(m->client->addr),
+		.host = text_span(params.myhostname),
+		.mail_name = text_span(params.mail_name),
+		.proto = session_protocol(s),
+		.time = m->arrived,
+	};
+	char text[RECEIVED_MAX];
+	struct buf b;
+
+	if (s->txn.n == 1)
+		r.rcpt = s->txn.rcpts->addr;
+	buf_init(&b, text, sizeof(text));
+	received_put_head(&b, &r);
+	must(!b.overflow && queue_put(m->writer, buf_span(&b)) &&
+	    queue_put_id(m->writer));
+	buf_init(&b, text, sizeof(text));
+	received_put_tail(&b, &r);
+	must(!b.overflow && queue_put(m->writer, buf_span(&b)));
+}
+
+struct backend_mail *
+backend_mail_new(const struct smtpd_session *s, const struct backend_client *c)
+{
+	struct backend_mail *m = zalloc(sizeof(*m));
+
+	m->session = s;
+	m->client = c;
+	m->scan.put = put;
+	m->scan.arg = m;
+	m->arena = arena_new(RCPTS_LIMIT);
+	m->arrived = service_wall();
+	m->writer = queue_writer_new(resources.queue, MEMORY_MAX);
+	put_received(m);
+	return m;
+}
+
+/* CRLF is what a client counts: one byte more a line than we keep. */
+static uint64_t
+wire_size(struct span piece)
+{
+	uint64_t n = piece.n;
+
+	for (const char *p = piece.p, *end = p + piece.n; p < end; p++) {
+		p = memchr(p, '\n', (size_t)(end - p));
+		if (!p)
+			break;
+		n++;
+	}
+	return n;
+}
+
+enum smtpd_data
+backend_mail_put(struct backend_mail *m, struct span piece)
+{
+	if (m->result != SMTPD_DATA_OK)
+		return m->result;
+	m->size += wire_size(piece);
+	if (params.size_limit > 0 && m->size > (uint64_t)params.size_limit)
+		m->result = SMTPD_DATA_TOO_BIG;
+	else if (piece.n > 0 && !header_scan_feed(&m->scan, piece) &&
+	    m->result == SMTPD_DATA_OK)
+		m->result = SMTPD_DATA_FAILED;
+	else if (m->scan.received > (uint64_t)params.hopcount_limit)
+		m->result = SMTPD_DATA_HOPS;
+	return m->result;
+}
+
+/* Adds a recipient, unless it is one already. False: no room. */
+static bool
+add_rcpt(struct backend_mail *m, struct span addr, struct span orig)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (span_ieq(m->rcpts[i].addr, addr))
+			return true;
+	if (m->n == m->max) {
+		size_t max = m->max ? 2 * m->max : 4;
+		struct queue_rcpt *more = arena_alloc(m->arena,
+		    max * sizeof(*more));
+
+		if (!more)
+			return false;
+		if (m->n)
+			memcpy(more, m->rcpts, m->n * sizeof(*more));
+		m->rcpts = more;
+		m->max = max;
+	}
+	m->rcpts[m->n++] = (struct queue_rcpt){ .addr = addr, .orig = orig };
+	return true;
+}
+
+/* An address without a domain is one of ours. */
+static struct span
+complete(struct backend_mail *m, struct span addr)
+{
+	struct span origin = text_span(params.myorigin);
+	char *text;
+
+	if (addr.n == 0 || memchr(addr.p, '@', addr.n))
+		return addr;
+	text = arena_alloc(m->arena, addr.n + 1 + origin.n);
+	if (!text)
+		return addr;
+	memcpy(text, addr.p, addr.n);
+	text[addr.n] = '@';
+	memcpy(text + addr.n + 1, origin.p, origin.n);
+	return (struct span){ text, addr.n + 1 + origin.n };
+}
+
+/* What a recipient stands for. False: that cannot be found out now. */
+static bool
+expand(struct backend_mail *m, struct span given)
+{
+	struct span addr = complete(m, given);
+	const struct span *list;
+	struct why why;
+	size_t n;
+
+	switch (routing_expand(resources.routing, addr, m->arena, &list, &n,
+	    &why)) {
+	case DICT_ABSENT:
+		return add_rcpt(m, addr,
+		    span_eq(addr, given) ? (struct span){ 0 } : given);
+	case DICT_TEMPFAIL:
+		log_warning("%s", why.text);
+		return false;
+	case DICT_FOUND:
+		break;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!add_rcpt(m, list[i], given))
+			return false;
+	return true;
+}
+
+/* Offloaded: all that a mail needs of the disk, at once. */
+static void
+commit(void *arg)
+{
+	struct backend_mail *m = arg;
+
+	m->error = queue_commit(m->writer, &m->envelope, m->rcpts, m->n, &m->id,
+	    &m->name);
+}
+
+static void
+log_mail(const struct backend_mail *m)
+{
+	struct span id = text_span(m->id.text), none = { 0 };
+	struct log_client client = { text_span(m->client->name),
+		text_span(m->client->addr) };
+
+	maillog_client(id, &client, none, none);
+	maillog_message_id(id, (struct span){ m->scan.id, m->scan.id_n });
+}
+
+static void
+set_envelope(struct backend_mail *m)
+{
+	const struct smtpd_session *s = m->session;
+
+	m->envelope = (struct queue_envelope){
+		.arrived = m->arrived,
+		.sender = complete(m, s->txn.sender),
+		.flags = s->txn.is_8bit ? QUEUE_8BIT : 0,
+		.client_name = text_span(m->client->name),
+		.client_addr = text_span(m->client->addr),
+		.proto = session_protocol(s),
+		.helo = session_helo(s),
+	};
+}
+
+enum smtpd_data
+backend_mail_commit(struct backend_mail *m, char id_r[BACKEND_ID_MAX])
+{
+	if (m->result != SMTPD_DATA_OK)
+		return m->result;
+	if (m->session->txn.discard) {
+		snprintf(id_r, BACKEND_ID_MAX, "discarded");
+		return SMTPD_DATA_OK;
+	}
+	if (!header_scan_end(&m->scan))
+		return m->result = m->result == SMTPD_DATA_OK
+		    ? SMTPD_DATA_FAILED
+		    : m->result;
+	for (const struct smtpd_rcpt *r = m->session->txn.rcpts; r; r = r->next)
+		if (!expand(m, r->addr))
+			return m->result = SMTPD_DATA_FAILED;
+	set_envelope(m);
+	task_offload(TASK_DISK, commit, m);
+	m->result = result_of(m->error);
+	if (m->result != SMTPD_DATA_OK)
+		return m->result;
+	log_mail(m);
+	notify_new(text_span(m->name.text));
+	snprintf(id_r, BACKEND_ID_MAX, "%s", m->id.text);
+	return SMTPD_DATA_OK;
+}
+
+/* Offloaded. */
+static void
+remove_file(void *arg)
+{
+	struct backend_mail *m = arg;
+
+	m->writer = queue_writer_free(m->writer);
+}
+
+struct backend_mail *
+backend_mail_free(struct backend_mail *m)
+{
+	if (!m)
+		return NULL;
+	/* Nothing of it is on disk: nothing is to wait for. */
+	if (m->name.text[0] || queue_written(m->writer) < MEMORY_MAX)
+		m->writer = queue_writer_free(m->writer);
+	else
+		task_offload(TASK_DISK, remove_file, m);
+	arena_free(m->arena);
+	free(m);
+	return NULL;
+}

@@ -1,0 +1,82 @@
+#include "queue/queue.h"
+#include "service/service.h"
+#include "smtpd/notify.h"
+#include "smtpd/params.h"
+#include "smtpd/serve.h"
+
+#include <errno.h>
+
+enum {
+	SESSIONS_CHECK_MS = 100,
+};
+
+static char qmgr_socket[] = "private/qmgr";
+
+static unsigned sessions;
+
+/* A connection, as a task. */
+static void
+serve_conn(void *arg)
+{
+	struct service_conn *conn CLEANUP(service_conn_freep) = arg;
+	struct addr peer = { .family = AF_UNSPEC };
+	int fd = conn->fd;
+
+	conn->fd = -1;
+	if (!addr_from_sockaddr((const struct sockaddr *)conn->peer, &peer))
+		peer = (struct addr){ .family = AF_UNSPEC };
+	sessions++;
+	serve_client(fd, &peer);
+	sessions--;
+}
+
+/*
+ * The queue is opened where it is now and will be after the change of root: in
+ * this directory.
+ */
+static int
+warm_up(const struct conf *c, struct why *why)
+{
+	resources.queue = queue_open(".", QUEUE_CREATE, params.long_ids, why);
+	if (!resources.queue)
+		return -EINVAL;
+	sandbox_allow("incoming", true);
+	sandbox_allow("private", true);
+	return params_open(c, why);
+}
+
+static void
+serve(void *arg)
+{
+	struct task *notifier = task_spawn(notify_serve, qmgr_socket,
+	    "notify qmgr");
+
+	(void)arg;
+	if (!notifier)
+		die("no memory for a task");
+	service_accept(serve_conn, "smtp");
+	/* What they take in is still to be told. */
+	while (task_sleep(task_after(SESSIONS_CHECK_MS)) != TASK_CANCELLED &&
+	    sessions > 0)
+		continue;
+	task_cancel(notifier);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct service_spec spec = {
+		.name = "smtpd",
+		.user = SERVICE_NET,
+		.chroot = true,
+		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX |
+		    SANDBOX_FILES,
+		.fields = params_fields,
+		.params = &params,
+		.warm_up = warm_up,
+		.serve = serve,
+	};
+
+	spec.fields_n = params_fields_n;
+	return service_main(argc, argv, &spec);
+}

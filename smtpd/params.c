@@ -1,0 +1,312 @@
+#include "smtpd/params.h"
+
+#include "net/hosts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	CLASSES_MAX = 100,
+};
+
+struct params params;
+struct resources resources;
+
+#define ROW(type, member, name) CONF_FIELD_AS(type, struct params, member, name)
+
+const struct conf_field params_fields[] = {
+	CONF_FIELD(CONF_STR, struct params, myhostname),
+	CONF_FIELD(CONF_STR, struct params, myorigin),
+	CONF_FIELD(CONF_STR, struct params, mail_name),
+	CONF_FIELD(CONF_STR, struct params, smtpd_banner),
+	CONF_FIELD(CONF_STR, struct params, recipient_delimiter),
+	ROW(CONF_STR, null_key, "smtpd_null_access_lookup_key"),
+	ROW(CONF_LIST, discard_ehlo, "smtpd_discard_ehlo_keywords"),
+	ROW(CONF_LIST, parents, "parent_domain_matches_subdomains"),
+	ROW(CONF_LIST, classes, "smtpd_restriction_classes"),
+	ROW(CONF_BOOL, helo_required, "smtpd_helo_required"),
+	ROW(CONF_BOOL, disable_vrfy, "disable_vrfy_command"),
+	ROW(CONF_BOOL, strict_envelopes, "strict_rfc821_envelopes"),
+	ROW(CONF_BOOL, delay_reject, "smtpd_delay_reject"),
+	ROW(CONF_BOOL, unlisted_rcpt, "smtpd_reject_unlisted_recipient"),
+	ROW(CONF_BOOL, unlisted_sender, "smtpd_reject_unlisted_sender"),
+	ROW(CONF_BOOL, long_ids, "enable_long_queue_ids"),
+	ROW(CONF_ENUM, bare_lf, "smtpd_forbid_bare_newline"),
+	ROW(CONF_INT, bare_lf_code, "smtpd_forbid_bare_newline_reject_code"),
+	ROW(CONF_SIZE, size_limit, "message_size_limit"),
+	ROW(CONF_SIZE, queue_minfree, "queue_minfree"),
+	ROW(CONF_INT, hopcount_limit, "hopcount_limit"),
+	ROW(CONF_INT, soft_errors, "smtpd_soft_error_limit"),
+	ROW(CONF_INT, hard_errors, "smtpd_hard_error_limit"),
+	ROW(CONF_INT, junk_commands, "smtpd_junk_command_limit"),
+	ROW(CONF_INT, rcpt_limit, "smtpd_recipient_limit"),
+	ROW(CONF_INT, rcpt_overshoot, "smtpd_recipient_overshoot_limit"),
+	ROW(CONF_INT, client_count, "smtpd_client_connection_count_limit"),
+	ROW(CONF_SIZE, line_limit, "line_length_limit"),
+	ROW(CONF_TIME, timeout, "smtpd_timeout"),
+	ROW(CONF_TIME, error_sleep, "smtpd_error_sleep_time"),
+};
+const size_t params_fields_n = COUNT_OF(params_fields);
+
+static struct span
+text_span(const char *text)
+{
+	return (struct span){ text, strlen(text) };
+}
+
+static bool
+has_word(const char *list, const char *word)
+{
+	struct span rest = text_span(list), element;
+
+	while (conf_list_next(&rest, &element))
+		if (span_ieq(element, text_span(word)))
+			return true;
+	return false;
+}
+
+static unsigned
+offered(void)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} rows[] = {
+		{ "pipelining", SMTPD_EHLO_PIPELINING },
+		{ "size", SMTPD_EHLO_SIZE },
+		{ "vrfy", SMTPD_EHLO_VRFY },
+		{ "enhancedstatuscodes", SMTPD_EHLO_ENHANCED },
+		{ "8bitmime", SMTPD_EHLO_8BITMIME },
+	};
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (!has_word(params.discard_ehlo, rows[i].word))
+			bits |= rows[i].bit;
+	if (params.disable_vrfy)
+		bits &= ~(unsigned)SMTPD_EHLO_VRFY;
+	return bits;
+}
+
+static bool
+is_forbidden(struct span word)
+{
+	struct why ignored;
+
+	return lists_has_name(resources.forbidden, word, &ignored) ==
+	    DICT_FOUND;
+}
+
+static bool
+is_noop(struct span word)
+{
+	struct why ignored;
+
+	return lists_has_name(resources.noop, word, &ignored) == DICT_FOUND;
+}
+
+static int
+open_list(const struct conf *c, const char *name, unsigned flags,
+    struct lists **list_r, struct why *why)
+{
+	const char *file = NULL, *text = conf_get(c, name, why);
+	unsigned line = 0;
+	struct why open_why;
+
+	if (!text)
+		return -EINVAL;
+	conf_source(c, name, &file, &line);
+	*list_r = lists_open(text, flags, &open_why);
+	if (!*list_r)
+		return why_set(why, EINVAL, file, line, "%s: %s", name,
+		    open_why.text);
+	if (!lists_is_quick(*list_r))
+		return why_set(why, EINVAL, file, line,
+		    "%s: names a table that waits for a server or a disk; "
+		    "allowed are tables in files",
+		    name);
+	return 0;
+}
+
+static int
+open_lists(const struct conf *c, struct why *why)
+{
+	static const struct {
+		const char *name;
+		unsigned flags;
+		struct lists **list;
+	} rows[] = {
+		{ "mynetworks", LISTS_ADDRS | LISTS_NAMES,
+		    &resources.mynetworks },
+		{ "smtpd_client_event_limit_exceptions",
+		    LISTS_ADDRS | LISTS_NAMES, &resources.limit_exceptions },
+		{ "smtpd_forbid_bare_newline_exclusions",
+		    LISTS_ADDRS | LISTS_NAMES, &resources.bare_lf_exceptions },
+		{ "smtpd_forbidden_commands", LISTS_NAMES,
+		    &resources.forbidden },
+		{ "smtpd_noop_commands", LISTS_NAMES, &resources.noop },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		int error = open_list(c, rows[i].name, rows[i].flags,
+		    rows[i].list, why);
+
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+static int
+source(const struct conf *c, const char *name, struct access_source *s_r,
+    struct why *why)
+{
+	const char *text = conf_get(c, name, why);
+	struct access_source s = { .name = name };
+
+	if (!text)
+		return -EINVAL;
+	s.text = *text ? text : NULL;
+	conf_source(c, name, &s.file, &s.line);
+	*s_r = s;
+	return 0;
+}
+
+/* The names of classes, which are parameters of their own. */
+static int
+class_sources(const struct conf *c, struct arena *a,
+    struct access_source classes[CLASSES_MAX], size_t *n_r, struct why *why)
+{
+	struct span rest = text_span(params.classes), element;
+	size_t n = 0;
+
+	while (n < CLASSES_MAX && conf_list_next(&rest, &element)) {
+		const char *name = arena_dup(a, element);
+
+		if (!name || source(c, name, &classes[n], why) < 0)
+			return -EINVAL;
+		if (!classes[n].text)
+			classes[n].text = "";
+		n++;
+	}
+	*n_r = n;
+	return 0;
+}
+
+static int
+compile_access(const struct conf *c, struct why *why)
+{
+	static const char *const names[ACCESS_LISTS] = {
+		[ACCESS_CLIENT] = "smtpd_client_restrictions",
+		[ACCESS_HELO] = "smtpd_helo_restrictions",
+		[ACCESS_SENDER] = "smtpd_sender_restrictions",
+		[ACCESS_RELAY] = "smtpd_relay_restrictions",
+		[ACCESS_RECIPIENT] = "smtpd_recipient_restrictions",
+		[ACCESS_DATA] = "smtpd_data_restrictions",
+		[ACCESS_END_OF_DATA] = "smtpd_end_of_data_restrictions",
+	};
+	static struct access_source lists[ACCESS_LISTS], classes[CLASSES_MAX];
+	static char listed[64];
+	struct arena *a CLEANUP(arena_freep) = arena_new(1 << 16);
+	size_t n;
+
+	for (int i = 0; i < ACCESS_LISTS; i++)
+		if (names[i] && source(c, names[i], &lists[i], why) < 0)
+			return -EINVAL;
+	snprintf(listed, sizeof(listed), "%s%s",
+	    params.unlisted_sender ? "reject_unlisted_sender " : "",
+	    params.unlisted_rcpt ? "reject_unlisted_recipient" : "");
+	lists[ACCESS_LISTED] = (struct access_source){
+		.name = "smtpd_reject_unlisted_recipient",
+		.text = *listed ? listed : NULL,
+	};
+	/* Both empty is no guard either. */
+	if (!lists[ACCESS_RECIPIENT].text && !lists[ACCESS_RELAY].text)
+		lists[ACCESS_RECIPIENT].text = "";
+	if (class_sources(c, a, classes, &n, why) < 0)
+		return -EINVAL;
+	resources.access = access_new(lists, classes, n, why);
+	if (!resources.access)
+		return -EINVAL;
+	for (int i = 0; i < ACCESS_LISTS; i++)
+		if (lists[i].text)
+			resources.config.lists |= BIT(i);
+	return 0;
+}
+
+static int
+open_tables(struct why *why)
+{
+	size_t n = access_tables(resources.access);
+	struct why open_why;
+
+	resources.tables = zalloc((n + 1) * sizeof(struct dict *));
+	for (size_t i = 0; i < n; i++) {
+		const char *name = access_table(resources.access, i);
+
+		resources.tables[i] = dict_open(name, 0, &open_why);
+		if (!resources.tables[i])
+			return why_set(why, EINVAL, NULL, 0,
+			    "smtpd restrictions: %s", open_why.text);
+		if (!dict_is_quick(resources.tables[i]))
+			return why_set(why, EINVAL, NULL, 0,
+			    "smtpd restrictions: %s waits for a server or a "
+			    "disk; allowed are tables in files",
+			    name);
+	}
+	return 0;
+}
+
+/* The names of our own addresses, before the files are out of sight. */
+static void
+read_hosts(void)
+{
+	static const char *const addrs[2] = { "127.0.0.1", "::1" };
+	struct addr a;
+
+	for (int i = 0; i < 2; i++)
+		if (!addr_parse(text_span(addrs[i]), &a) ||
+		    !hosts_name("/etc/hosts", &a, resources.loopback_name[i]))
+			snprintf(resources.loopback_name[i],
+			    sizeof(resources.loopback_name[i]), "localhost");
+}
+
+static void
+set_config(void)
+{
+	struct smtpd_config *c = &resources.config;
+
+	c->myhostname = params.myhostname;
+	c->banner = params.smtpd_banner;
+	c->size_limit = (uint64_t)params.size_limit;
+	c->soft_errors = params.soft_errors;
+	c->hard_errors = params.hard_errors;
+	c->junk_commands = params.junk_commands;
+	c->rcpt_limit = params.rcpt_limit;
+	c->rcpt_overshoot = params.rcpt_overshoot;
+	c->bare_lf_code = params.bare_lf_code;
+	c->helo_required = params.helo_required;
+	c->vrfy_disabled = params.disable_vrfy;
+	c->strict_envelopes = params.strict_envelopes;
+	c->delay_reject = params.delay_reject;
+	c->ehlo = offered();
+	c->is_forbidden = is_forbidden;
+	c->is_noop = is_noop;
+	resources.access_parents = has_word(params.parents,
+	    "smtpd_access_maps");
+}
+
+int
+params_open(const struct conf *c, struct why *why)
+{
+	set_config();
+	if (open_lists(c, why) < 0 || compile_access(c, why) < 0 ||
+	    open_tables(why) < 0)
+		return -EINVAL;
+	resources.routing = routing_open(c, why);
+	if (!resources.routing)
+		return -EINVAL;
+	read_hosts();
+	return 0;
+}

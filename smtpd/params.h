@@ -1,0 +1,73 @@
+/*
+ * params.h - what smtpd reads of main.cf, and the tables it opens; made once, in
+ * warm_up(), and only read after.
+ */
+#ifndef SMTPD_PARAMS_H
+#define SMTPD_PARAMS_H
+
+#include "access/access.h"
+#include "conf/conf.h"
+#include "dict/lists.h"
+#include "mail/routing.h"
+#include "queue/queue.h"
+#include "smtpd/backend.h"
+
+struct params {
+	const char *myhostname;
+	const char *myorigin;
+	const char *mail_name;
+	const char *smtpd_banner;
+	const char *recipient_delimiter;
+	const char *null_key;
+	const char *discard_ehlo;
+	const char *parents;
+	const char *classes;
+	bool helo_required;
+	bool disable_vrfy;
+	bool strict_envelopes;
+	bool delay_reject;
+	bool unlisted_rcpt;
+	bool unlisted_sender;
+	bool long_ids;
+	int bare_lf;
+	int64_t bare_lf_code;
+	int64_t size_limit;
+	int64_t queue_minfree;
+	int64_t hopcount_limit;
+	int64_t soft_errors;
+	int64_t hard_errors;
+	int64_t junk_commands;
+	int64_t rcpt_limit;
+	int64_t rcpt_overshoot;
+	int64_t client_count;
+	int64_t line_limit;
+	int64_t timeout;
+	int64_t error_sleep;
+};
+
+extern struct params params;
+extern const struct conf_field params_fields[];
+extern const size_t params_fields_n;
+
+/* All that is open. */
+struct resources {
+	struct smtpd_config config;
+	struct access *access;
+	struct dict **tables; /* of ->access */
+	struct routing *routing;
+	struct queue *queue;
+	struct lists *mynetworks;
+	struct lists *limit_exceptions;
+	struct lists *bare_lf_exceptions;
+	struct lists *forbidden;
+	struct lists *noop;
+	bool access_parents;
+	char loopback_name[2][BACKEND_NAME_MAX]; /* of 127.0.0.1, ::1 */
+};
+
+extern struct resources resources;
+
+/* Opens them. Returns 0, or -errno with `why`. Blocks. */
+MUST_USE int params_open(const struct conf *c, struct why *why);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * private.h - what the files of the session share; private to smtpd.
+ */
+#ifndef SMTPD_PRIVATE_H
+#define SMTPD_PRIVATE_H
+
+#include "smtpd/session.h"
+
+/* Whether a command counts as done. */
+enum outcome {
+	OUTCOME_OK,
+	OUTCOME_ERROR,
+	OUTCOME_WAITS, /* an answer is wanted first */
+};
+
+typedef enum outcome command_fn(struct smtpd_session *s, struct span arg);
+
+/* Appends a line; an OUTCOME_... for what it means. */
+enum outcome reply_ok(struct smtpd_session *s, const char *fmt, ...)
+    PRINTF_LIKE(2, 3);
+enum outcome reply_error(struct smtpd_session *s, const char *fmt, ...)
+    PRINTF_LIKE(2, 3);
+/* The same as an error, which is logged as a refusal. */
+enum outcome reply_reject(struct smtpd_session *s, const char *fmt, ...)
+    PRINTF_LIKE(2, 3);
+
+/* The only place that changes ->state. */
+void enter(struct smtpd_session *s, enum smtpd_state state);
+
+/* The one end of a transaction. */
+void txn_reset(struct smtpd_session *s);
+
+enum outcome want(struct smtpd_session *s, enum smtpd_want want);
+
+/* Asks for the lists, of which some exist. False: there are none. */
+bool wants_access(struct smtpd_session *s, unsigned lists);
+
+/* A refusal's reply. */
+enum outcome reply_verdict(struct smtpd_session *s,
+    const struct access_verdict *v);
+
+command_fn cmd_helo, cmd_ehlo, cmd_mail, cmd_rcpt, cmd_vrfy, cmd_data;
+
+/* What follows the answers, by command. */
+enum outcome helo_checked(struct smtpd_session *s,
+    const struct access_verdict *v);
+enum outcome mail_checked(struct smtpd_session *s,
+    const struct access_verdict *v);
+enum outcome mail_has_room(struct smtpd_session *s, bool is_room);
+enum outcome rcpt_checked(struct smtpd_session *s,
+    const struct access_verdict *v);
+enum outcome vrfy_checked(struct smtpd_session *s,
+    const struct access_verdict *v);
+enum outcome data_checked(struct smtpd_session *s,
+    const struct access_verdict *v);
+
+#endif

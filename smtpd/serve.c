@@ -1,0 +1,323 @@
+#include "smtpd/serve.h"
+
+#include "mail/maillog.h"
+#include "net/stream.h"
+#include "smtpd/backend.h"
+#include "task/task.h"
+
+#include <stdio.h>
+
+enum {
+	IN_MAX = 4096,
+	OUT_MAX = SMTPD_REPLY_MAX,
+	LINE_MAX_BYTES = IN_MAX,
+	GOODBYE_MS = 2000,
+	TXN_LIMIT = 1 << 20, /* bytes of a transaction's addresses */
+};
+
+/* All there is of a client; it lives on the stack of its task. */
+struct client {
+	struct stream *stream;
+	struct arena *arena;
+	struct smtpd_session session;
+	struct backend_client who;
+	struct backend_times times;
+	struct backend_mail *mail;
+	uint64_t data_bytes;
+	bool said_bare_lf;
+};
+
+static struct span
+text_span(const char *text)
+{
+	return (struct span){ text, strlen(text) };
+}
+
+static struct log_client
+log_client(const struct client *c)
+{
+	return (struct log_client){ text_span(c->who.name),
+		text_span(c->who.addr) };
+}
+
+static void
+log_refusal(struct client *c, const char *what, struct span reply)
+{
+	const struct smtpd_session *s = &c->session;
+
+	maillog_reject(&(struct log_reject){
+	    .what = text_span(what),
+	    .verb = s->state == SMTPD_DATA ? SPAN("END-OF-MESSAGE") : s->verb,
+	    .client = log_client(c),
+	    .reply = reply,
+	    .sender = s->facts.sender,
+	    .rcpt = s->facts.rcpt,
+	    .proto = session_protocol(s),
+	    .helo = session_helo(s),
+	});
+}
+
+static void
+note(const char *what, const char *text, void *arg)
+{
+	log_refusal(arg, what, text_span(text));
+}
+
+/* Logs what the last step left; its reply is what ->out has since `before`. */
+static void
+log_step(struct client *c, size_t before)
+{
+	struct smtpd_session *s = &c->session;
+	struct span out = buf_span(&c->stream->out), reply;
+	struct log_client client = log_client(c);
+
+	reply = (struct span){ out.p + before, out.n - before };
+	reply.n -= reply.n >= 2 ? 2 : reply.n;
+	switch (s->log.kind) {
+	case SMTPD_LOG_NOTHING:
+		break;
+	case SMTPD_LOG_REJECT:
+		log_refusal(c, "reject", reply);
+		break;
+	case SMTPD_LOG_DISCARD:
+		log_refusal(c, "discard", s->log.text);
+		break;
+	case SMTPD_LOG_ADDRESS:
+		maillog_bad_address(&client, s->verb, s->log.text);
+		break;
+	case SMTPD_LOG_NOT_SMTP:
+		maillog_not_smtp(&client, s->log.text);
+		break;
+	}
+	s->log.kind = SMTPD_LOG_NOTHING;
+}
+
+static void
+log_broken(struct client *c, const char *what)
+{
+	struct log_client client = log_client(c);
+	char verb[48];
+
+	if (c->session.state == SMTPD_DATA)
+		snprintf(verb, sizeof(verb), "DATA (%llu bytes)",
+		    (unsigned long long)c->data_bytes);
+	else
+		snprintf(verb, sizeof(verb), "%.*s", (int)c->session.verb.n,
+		    c->session.verb.p);
+	maillog_broken(&client, text_span(what), text_span(verb));
+}
+
+/* Says how a wait for the client ended. True: the session goes on. */
+static bool
+is_over(struct client *c, enum stream_result r)
+{
+	switch (r) {
+	case STREAM_OK:
+		return false;
+	case STREAM_TOO_LONG:
+		session_overlong(&c->session);
+		return false;
+	case STREAM_TIMEOUT:
+		log_broken(c, "timeout");
+		session_timeout(&c->session);
+		return false;
+	case STREAM_CANCELLED:
+		session_shutdown(&c->session);
+		return false;
+	case STREAM_EOF:
+	case STREAM_FAILED:
+		break;
+	}
+	log_broken(c, "lost connection");
+	return true;
+}
+
+/* Gives the session its next line. False: the client has no more to say. */
+static bool
+take_line(struct client *c)
+{
+	enum stream_mode mode = c->who.bare_lf == BACKEND_LF_REFUSED
+	    ? STREAM_CRLF
+	    : STREAM_LF_TOO;
+	size_t before;
+	struct span line;
+	enum stream_result r = stream_line(c->stream, LINE_MAX_BYTES, mode,
+	    task_after(c->times.timeout), &line);
+
+	if (r != STREAM_OK)
+		return !is_over(c, r);
+	before = c->stream->out.n;
+	session_line(&c->session, line);
+	log_step(c, before);
+	return true;
+}
+
+static void
+ask_access(struct client *c)
+{
+	struct smtpd_session *s = &c->session;
+	size_t before = c->stream->out.n;
+	struct access_verdict v = { 0 };
+
+	backend_access(&s->facts, s->lists, &v, note, c);
+	session_access(s, &v);
+	log_step(c, before);
+}
+
+static void
+ask_space(struct client *c)
+{
+	size_t before = c->stream->out.n;
+
+	session_space(&c->session, backend_has_room(c->session.txn.size));
+	log_step(c, before);
+}
+
+/* Who may not send a bare LF has sent one; or it is only to be known. */
+static bool
+is_refused_lf(struct client *c, const struct dots *d)
+{
+	if (!d->bare_lf || c->who.bare_lf == BACKEND_LF_ENDS_LINE)
+		return false;
+	if (!c->said_bare_lf)
+		log_info("NOQUEUE: %s: DATA from %s[%s]: bare <LF> received",
+		    c->who.bare_lf == BACKEND_LF_NOTED ? "info" : "reject",
+		    c->who.name, c->who.addr);
+	c->said_bare_lf = true;
+	return c->who.bare_lf == BACKEND_LF_REFUSED;
+}
+
+/* Reads a mail up to its end, also what of it is not kept. */
+static bool
+take_data(struct client *c)
+{
+	struct dots d = { .lf_too = c->who.bare_lf != BACKEND_LF_REFUSED };
+	enum smtpd_data result = SMTPD_DATA_OK;
+	struct span piece;
+
+	c->data_bytes = 0;
+	c->mail = backend_mail_new(&c->session, &c->who);
+	while (!d.ended) {
+		enum stream_result r = stream_data(c->stream, &d,
+		    task_after(c->times.timeout), &piece);
+
+		if (r != STREAM_OK) {
+			c->mail = backend_mail_free(c->mail);
+			return !is_over(c, r);
+		}
+		c->data_bytes += piece.n;
+		if (is_refused_lf(c, &d)) {
+			result = SMTPD_DATA_BARE_LF;
+			break;
+		}
+		if (result == SMTPD_DATA_OK)
+			result = backend_mail_put(c->mail, piece);
+	}
+	session_data(&c->session, result);
+	return true;
+}
+
+static void
+commit(struct client *c)
+{
+	char id[BACKEND_ID_MAX] = "";
+	enum smtpd_data result = backend_mail_commit(c->mail, id);
+	size_t before = c->stream->out.n;
+
+	session_committed(&c->session, result, text_span(id));
+	log_step(c, before);
+}
+
+static bool
+make_room(struct client *c)
+{
+	struct smtpd_session *s = &c->session;
+
+	if (s->slow && c->times.error_sleep > 0)
+		task_sleep(task_after(c->times.error_sleep));
+	s->slow = false;
+	if (buf_room(&c->stream->out) >= SMTPD_REPLY_MAX)
+		return true;
+	enum stream_result r = stream_flush(c->stream,
+	    task_after(c->times.timeout));
+	if (r == STREAM_OK)
+		return true;
+	log_broken(c, r == STREAM_TIMEOUT ? "timeout" : "lost connection");
+	return false;
+}
+
+/* Does what the session wants until it, or the client, wants no more. */
+static void
+converse(struct client *c)
+{
+	while (make_room(c))
+		switch (c->session.want) {
+		case SMTPD_WANT_LINE:
+			if (c->mail)
+				c->mail = backend_mail_free(c->mail);
+			if (!take_line(c))
+				return;
+			break;
+		case SMTPD_WANT_ACCESS:
+			ask_access(c);
+			break;
+		case SMTPD_WANT_SPACE:
+			ask_space(c);
+			break;
+		case SMTPD_WANT_DATA:
+			if (!take_data(c))
+				return;
+			break;
+		case SMTPD_WANT_COMMIT:
+			commit(c);
+			break;
+		case SMTPD_WANT_CLOSE:
+			if (c->session.broken)
+				log_broken(c, c->session.broken);
+			stream_finish(c->stream, task_after(GOODBYE_MS));
+			return;
+		}
+}
+
+static void
+log_end(struct client *c)
+{
+	struct log_client client = log_client(c);
+	char text[256];
+	struct buf counts;
+
+	buf_init(&counts, text, sizeof(text));
+	session_put_counts(&c->session, &counts);
+	maillog_disconnect(&client, buf_span(&counts));
+}
+
+void
+serve_client(int fd, const struct addr *peer)
+{
+	struct stream *st CLEANUP(
+	    stream_freep) = stream_new(fd, IN_MAX, 2 * OUT_MAX);
+	struct arena *arena CLEANUP(arena_freep) = arena_new(TXN_LIMIT);
+	struct client c = {
+		.stream = st,
+		.arena = arena,
+		.times = backend_times(),
+	};
+	bool welcome = backend_came(peer, &c.who);
+	struct log_client client = log_client(&c);
+	struct access_facts facts = {
+		.client_name = client.name,
+		.client_addr = client.addr,
+		.client_is_ours = c.who.is_ours,
+	};
+
+	maillog_connect(&client);
+	if (welcome)
+		session_init(&c.session, backend_config(), &facts, arena,
+		    &st->out);
+	else
+		session_crowded(&c.session, backend_config(), &facts, &st->out);
+	converse(&c);
+	c.mail = backend_mail_free(c.mail);
+	log_end(&c);
+	backend_left(&c.who);
+}
