@@ -35,7 +35,10 @@
 
 struct conf;
 
-/* What a member becomes. Its parameter in the table must be of that type. */
+/*
+ * What a member becomes. Its parameter in the table must be of that type; but
+ * all can be had as text, and an int is a size.
+ */
 enum conf_type {
 	CONF_STR, /* const char *: expanded; "" if it is empty */
 	CONF_BOOL, /* bool */
@@ -94,7 +97,7 @@ MUST_USE int conf_get_struct(const struct conf *c,
 
 /*
  * The same for one value that is not in a struct, as of `transport`_NAME, which
- * inherits its default: an int, time or size. Returns 0, or -EINVAL with `why`.
+ * inherits its default: an int, time or size, or a bool or enum. Returns 0, or -EINVAL with `why`.
  */
 MUST_USE int conf_get_number(const struct conf *c, const char *name,
     enum conf_type type, int64_t *value_r, struct why *why);

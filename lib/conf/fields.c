@@ -29,6 +29,17 @@ find_row(const char *name)
 	return p ? p : param_find_inherited(s);
 }
 
+/* Any parameter can be had as text, and a size is a number. */
+static bool
+fits(enum conf_type type, enum conf_type asked)
+{
+	if (asked == CONF_STR || asked == CONF_LIST || asked == CONF_RAW)
+		return true;
+	if (asked == CONF_INT || asked == CONF_SIZE)
+		return type == CONF_INT || type == CONF_SIZE;
+	return type == asked;
+}
+
 int
 conf_get_number(const struct conf *c, const char *name, enum conf_type type,
     int64_t *value_r, struct why *why)
@@ -38,7 +49,7 @@ conf_get_number(const struct conf *c, const char *name, enum conf_type type,
 	if (!p)
 		return why_set(why, EINVAL, NULL, 0, "%s: no such parameter",
 		    name);
-	must(p->type == type);
+	must(fits(p->type, type) && type != CONF_STR);
 	return get_number(c, p, name, type, value_r, why);
 }
 
@@ -47,11 +58,12 @@ get_text(const struct conf *c, const struct param *p, const char **text_r,
     struct why *why)
 {
 	const char *text = conf_get(c, p->name, why);
+	bool is_text = p->type == CONF_STR || p->type == CONF_LIST;
 	struct why inner;
 
 	if (!text)
 		return -EINVAL;
-	if (p->min > 0 && !*text) {
+	if (is_text && p->min > 0 && !*text) {
 		(void)why_set(&inner, EINVAL, NULL, 0,
 		    "%s: is empty; allowed is any text", p->name);
 		return conf_blame(c, p->name, &inner, why);
@@ -72,7 +84,7 @@ get_field(const struct conf *c, const struct conf_field *f, void *out,
 	int word;
 	int error;
 
-	must(p && (p->type == f->type || f->type == CONF_RAW));
+	must(p && fits(p->type, f->type));
 	switch (f->type) {
 	case CONF_RAW:
 		text = conf_raw(c, f->name);

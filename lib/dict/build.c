@@ -150,16 +150,16 @@ put(struct dict_build *b, struct span key, struct span value)
 {
 	MDB_val k = { 0, NULL };
 	MDB_val v = { 0, NULL };
+	void *ours = NULL;
 	int error = with_nul(key, &k);
 
 	if (!error)
 		error = with_nul(value, &v);
+	ours = v.mv_data;
 	if (!error)
 		error = mdb_put(b->txn, b->dbi, &k, &v, MDB_NOOVERWRITE);
 	free(k.mv_data);
-	/* mdb_put() may have let it point at the old value. */
-	if (error != MDB_KEYEXIST)
-		free(v.mv_data);
+	free(ours); /* for a key that is there, `v` is now its old value */
 	return error;
 }
 

@@ -16,13 +16,15 @@ enum {
 	LOOKUP_MEMORY_MAX = 64 << 10,
 };
 
+enum element_kind {
+	ELEMENT_NAME,
+	ELEMENT_NET,
+	ELEMENT_TABLE,
+	ELEMENT_FILE, /* was read: here to be watched */
+};
+
 struct element {
-	enum {
-		ELEMENT_NAME,
-		ELEMENT_NET,
-		ELEMENT_TABLE,
-		ELEMENT_FILE, /* was read: here to be watched */
-	} kind;
+	enum element_kind kind;
 	bool negated;
 	struct span name;
 	struct cidr net;
@@ -43,7 +45,7 @@ static int add_all(struct lists *l, struct span text, unsigned depth,
     bool negated, struct why *why);
 
 static struct element *
-add(struct lists *l, int kind, bool negated)
+add(struct lists *l, enum element_kind kind, bool negated)
 {
 	struct element *e = ARENA_NEW(l->arena, struct element);
 

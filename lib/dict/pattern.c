@@ -120,6 +120,15 @@ get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
 	struct patterns *t = container_of(d, struct patterns, dict);
 	struct pattern_groups groups;
 
+	/* The library's sanitizer wants a NUL behind what it only reads. */
+	key.p = arena_dup(arena, key);
+	if (!key.p) {
+		(void)why_set(why, ENOMEM, NULL, 0,
+		    "a key of %zu bytes is "
+		    "too long",
+		    key.n);
+		return DICT_TEMPFAIL;
+	}
 	for (size_t i = 0; i < t->n;) {
 		const struct rule *r = &t->rule[i];
 

@@ -39,6 +39,7 @@ struct pattern_kind {
 	 */
 	void *(*compile)(struct span pattern, struct span flags,
 	    size_t *groups_r, struct why *why);
+	/* A NUL stands behind `key`, which may hold others. */
 	enum pattern_match (*match)(const void *compiled, struct span key,
 	    struct pattern_groups *groups_r, struct why *why);
 	void (*release)(void *compiled);

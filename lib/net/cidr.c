@@ -29,6 +29,12 @@ refuse(struct why *why, const char *what, struct span text)
 	    (int)(text.n < 80 ? text.n : 80), text.p ? text.p : "");
 }
 
+static bool
+has_char(struct span s, char c)
+{
+	return s.n > 0 && memchr(s.p, c, s.n);
+}
+
 int
 cidr_parse(struct span text, struct cidr *cidr_r, struct why *why)
 {
@@ -45,7 +51,7 @@ cidr_parse(struct span text, struct cidr *cidr_r, struct why *why)
 		closed = true;
 	}
 
-	bool has_bits = rest.n > 0 && memchr(rest.p, '/', rest.n) != NULL;
+	bool has_bits = has_char(rest, '/');
 
 	host = span_cut(&rest, '/');
 	if (closed && host.n > 0 && host.p[0] == '[')
@@ -57,7 +63,7 @@ cidr_parse(struct span text, struct cidr *cidr_r, struct why *why)
 		return refuse(why, "no number of bits", text);
 
 	/* ::ffff:192.0.2.0/120 is 192.0.2.0/24 */
-	if (has_bits && a.family == AF_INET && memchr(host.p, ':', host.n))
+	if (has_bits && a.family == AF_INET && has_char(host, ':'))
 		bits = bits >= 96 ? bits - 96 : 129;
 	if (bits > addr_bits(&a))
 		return refuse(why, "too many bits", text);
