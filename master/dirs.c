@@ -36,40 +36,32 @@ static const struct dir {
 
 static const struct dir data_dir = { "", 0700, OWNER, OWNER };
 
-/* What `why` says, with the place of the parameter that is at fault. */
-static int
-blame(const struct conf *c, const char *name, int err, struct why *why)
-{
-	const struct why inner = *why;
-	const char *file = NULL;
-	unsigned line = 0;
-
-	(void)conf_source(c, name, &file, &line);
-	return why_set(why, -err, file, line, "%s: %s", name, inner.text);
-}
-
 int
 dirs_user(const struct conf *c, const char *name, struct privs *p_r,
     struct why *why)
 {
 	const char *user = conf_get(c, name, why);
-	int err = user ? privs_find(user, p_r, why) : 0;
+	struct why inner;
+	int err;
 
 	if (!user)
 		return -EINVAL;
-	return err ? blame(c, name, err, why) : 0;
+	err = privs_find(user, p_r, &inner);
+	return err ? conf_complain(c, name, -err, inner.text, why) : 0;
 }
 
 int
 dirs_owners(const struct conf *c, struct dirs_owners *o_r, struct why *why)
 {
 	const char *drop = conf_get(c, "setgid_group", why);
-	int err = drop ? privs_find_group(drop, &o_r->drop, why) : 0;
+	struct why inner;
+	int err;
 
 	if (!drop)
 		return -EINVAL;
+	err = privs_find_group(drop, &o_r->drop, &inner);
 	if (err)
-		return blame(c, "setgid_group", err, why);
+		return conf_complain(c, "setgid_group", -err, inner.text, why);
 	err = dirs_user(c, "mail_owner", &o_r->owner, why);
 	return err ? err : dirs_user(c, "net_owner", &o_r->net, why);
 }

@@ -267,6 +267,8 @@ fill(struct plan *p, const char *dir, plan_note_fn *note, void *arg,
 		return -EINVAL;
 	err = conf_get_struct(p->conf, fields, COUNT_OF(fields), &p->params,
 	    why);
+	if (!err)
+		err = conf_check(p->conf, why);
 	if (err)
 		return err;
 	p->cf = master_cf_load(p->conf, why);

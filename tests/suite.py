@@ -245,8 +245,7 @@ class Suite:
         self.etc = self.dir / "etc"
         self.mail = self.dir / "mail"
         self.queue_dir = self.dir / "queue"
-        for path in (self.etc, self.mail, self.queue_dir, self.dir / "data",
-                     self.dir / "log"):
+        for path in (self.etc, self.mail, self.dir / "log"):
             path.mkdir()
         self.addr = own_address()
         self.log = Log(self.dir / "log" / "mail.log")
@@ -266,8 +265,7 @@ class Suite:
             owner, group, uid, gid = ("postrider", "postdrop", MAIL_UID,
                                       MAIL_UID)
             os.chown(self.mail, uid, gid)
-            for path in ("data", "log"):
-                shutil.chown(self.dir / path, owner, owner)
+            shutil.chown(self.dir / "log", owner, owner)
         else:
             uid, gid = os.getuid(), os.getgid()
             owner = pwd.getpwuid(uid).pw_name
@@ -283,6 +281,8 @@ class Suite:
             "mydestination": "",
             # Who connects from anywhere else in 127/8 is a stranger.
             "mynetworks": "127.0.0.2/32",
+            "smtpd_relay_restrictions": "permit_mynetworks, "
+                                        "reject_unauth_destination",
             "virtual_mailbox_domains": self.domain,
             "virtual_mailbox_maps": f"texthash:{self.etc}/vmailbox",
             "virtual_mailbox_base": self.mail,

@@ -96,8 +96,21 @@ MUST_USE int conf_get_struct(const struct conf *c,
     const struct conf_field *fields, size_t n, void *out, struct why *why);
 
 /*
+ * Whether each parameter that main.cf sets can be expanded and is what its row
+ * in the table allows. Returns 0, or -EINVAL with `why` of the first that is not.
+ */
+MUST_USE int conf_check(const struct conf *c, struct why *why);
+
+/*
+ * Puts in `why` what is wrong with the value of `name`, and where it was set.
+ * Returns -error.
+ */
+int conf_complain(const struct conf *c, const char *name, int error,
+    const char *text, struct why *why);
+
+/*
  * The same for one value that is not in a struct, as of `transport`_NAME, which
- * inherits its default: an int, time or size, or a bool or enum. Returns 0, or -EINVAL with `why`.
+ * inherits its default: a number, bool or enum. Returns 0, or -EINVAL with `why`.
  */
 MUST_USE int conf_get_number(const struct conf *c, const char *name,
     enum conf_type type, int64_t *value_r, struct why *why);

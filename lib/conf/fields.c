@@ -54,10 +54,10 @@ conf_get_number(const struct conf *c, const char *name, enum conf_type type,
 }
 
 static int
-get_text(const struct conf *c, const struct param *p, const char **text_r,
-    struct why *why)
+get_text(const struct conf *c, const struct param *p, const char *name,
+    const char **text_r, struct why *why)
 {
-	const char *text = conf_get(c, p->name, why);
+	const char *text = conf_get(c, name, why);
 	bool is_text = p->type == CONF_STR || p->type == CONF_LIST;
 	struct why inner;
 
@@ -65,8 +65,8 @@ get_text(const struct conf *c, const struct param *p, const char **text_r,
 		return -EINVAL;
 	if (is_text && p->min > 0 && !*text) {
 		(void)why_set(&inner, EINVAL, NULL, 0,
-		    "%s: is empty; allowed is any text", p->name);
-		return conf_blame(c, p->name, &inner, why);
+		    "%s: is empty; allowed is any text", name);
+		return conf_blame(c, name, &inner, why);
 	}
 	*text_r = text;
 	return 0;
@@ -92,7 +92,7 @@ get_field(const struct conf *c, const struct conf_field *f, void *out,
 		return 0;
 	case CONF_STR:
 	case CONF_LIST:
-		error = get_text(c, p, &text, why);
+		error = get_text(c, p, f->name, &text, why);
 		memcpy(at, &text, sizeof(text));
 		return error;
 	case CONF_BOOL:
@@ -126,4 +126,59 @@ conf_get_struct(const struct conf *c, const struct conf_field *fields, size_t n,
 			return error;
 	}
 	return 0;
+}
+
+struct checking {
+	const struct conf *conf;
+	struct why *why;
+	int error; /* of the first that is wrong */
+};
+
+static void
+check_one(const char *name, const char *raw, void *arg)
+{
+	const struct param *p = find_row(name);
+	struct checking *k = arg;
+	const char *text;
+	int64_t number;
+
+	(void)raw;
+	if (!p || k->error)
+		return;
+	switch (p->type) {
+	case CONF_RAW:
+		return;
+	case CONF_STR:
+	case CONF_LIST:
+		k->error = get_text(k->conf, p, name, &text, k->why);
+		return;
+	case CONF_BOOL:
+	case CONF_ENUM:
+	case CONF_INT:
+	case CONF_TIME:
+	case CONF_SIZE:
+		k->error = get_number(k->conf, p, name, p->type, &number,
+		    k->why);
+		return;
+	}
+}
+
+int
+conf_check(const struct conf *c, struct why *why)
+{
+	struct checking k = { c, why, 0 };
+
+	conf_each(c, check_one, &k);
+	return k.error;
+}
+
+int
+conf_complain(const struct conf *c, const char *name, int error,
+    const char *text, struct why *why)
+{
+	const char *file = NULL;
+	unsigned line = 0;
+
+	(void)!conf_source(c, name, &file, &line);
+	return why_set(why, error, file, line, "%s: %s", name, text);
 }

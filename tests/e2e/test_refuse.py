@@ -30,7 +30,7 @@ def test_aliases_are_expanded_once_for_each(make_suite):
                            "alice@example.test, bob@example.test } "
                            "{ all@example.test = team@example.test, "
                            "alice@example.test } }").start()
-    suite.send("Subject: x\n\n", to=["all", "alice"])
+    suite.send("Subject: x\n\n", to="all")
     for user in ("alice", "bob"):
         suite.mailbox(user).wait(1)
     suite.wait_empty()
@@ -110,7 +110,8 @@ COMMANDS = ["EHLO client.test", "HELO client.test", "RSET", "NOOP", "WHAT",
 @pytest.mark.parametrize("seed", range(4))
 def test_random_walks_follow_the_model(make_suite, seed):
     """STATE 08. Commands go out many at a time, up to each DATA."""
-    suite = make_suite(smtpd_hard_error_limit="1000000",
+    suite = make_suite(smtpd_helo_required="yes",
+                       smtpd_hard_error_limit="1000000",
                        smtpd_soft_error_limit="1000000",
                        smtpd_junk_command_limit="1000000",
                        smtpd_recipient_limit="100000").start()
