@@ -235,15 +235,6 @@ find_or_start(const struct broker_key *key, struct process **p_r,
 	return start_with_channel(key, p_r, channel_r);
 }
 
-static void
-put_key(struct buf *b, const struct broker_key *key, bool with_gid)
-{
-	msg_put_u64(b, MSG_FIELD_UID, key->uid);
-	if (with_gid)
-		msg_put_u64(b, MSG_FIELD_GID, key->gid);
-	msg_put_u64(b, MSG_FIELD_SLOT, key->slot);
-}
-
 static bool
 send_worker(struct channel *ch, uint32_t id, const struct process *p, int fd)
 {
@@ -252,7 +243,9 @@ send_worker(struct channel *ch, uint32_t id, const struct process *p, int fd)
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_WORKER, id);
-	put_key(&b, &p->worker.key, true);
+	msg_put_u64(&b, MSG_FIELD_UID, p->worker.key.uid);
+	msg_put_u64(&b, MSG_FIELD_GID, p->worker.key.gid);
+	msg_put_u64(&b, MSG_FIELD_SLOT, p->worker.key.slot);
 	msg_put_u64(&b, MSG_FIELD_PID, (uint64_t)p->pid);
 	return msg_end(&b, 1) && channel_send(ch, buf_span(&b), &fd, 1);
 }
@@ -266,7 +259,8 @@ send_no_worker(struct channel *ch, uint32_t id, const struct broker_key *key,
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_NO_WORKER, id);
-	put_key(&b, key, false);
+	msg_put_u64(&b, MSG_FIELD_UID, key->uid);
+	msg_put_u64(&b, MSG_FIELD_SLOT, key->slot);
 	msg_put_str(&b, MSG_FIELD_TEXT, (struct span){ text, strlen(text) });
 	return msg_end(&b, 0) && channel_send(ch, buf_span(&b), NULL, 0);
 }
