@@ -199,12 +199,17 @@ misplaced(const struct job *j, const struct restriction *what)
 	    "%s: %s makes no sense in this list", j->source->name, what->name);
 }
 
+/* type:name; a type is letters and digits. */
 static bool
 is_table(struct span word)
 {
-	const char *colon = memchr(word.p, ':', word.n);
+	size_t n = 0;
 
-	return colon && colon > word.p && (size_t)(colon - word.p) + 1 < word.n;
+	while (n < word.n &&
+	    ((ascii_lower(word.p[n]) >= 'a' && ascii_lower(word.p[n]) <= 'z') ||
+		(word.p[n] >= '0' && word.p[n] <= '9')))
+		n++;
+	return n > 0 && n + 1 < word.n && word.p[n] == ':';
 }
 
 /* A table alone is the check of its list. */

@@ -84,7 +84,9 @@ get_field(const struct conf *c, const struct conf_field *f, void *out,
 	int word;
 	int error;
 
-	must(p && fits(p->type, f->type));
+	if (!p || !fits(p->type, f->type))
+		die("%s is no parameter of the type that is asked for",
+		    f->name);
 	switch (f->type) {
 	case CONF_RAW:
 		text = conf_raw(c, f->name);

@@ -293,7 +293,8 @@ take_path(struct span *in, unsigned flags, struct address *address_r)
 		if (!skip_source_route(&rest, flags) ||
 		    !take_mailbox(&rest, flags, &a))
 			return false;
-		skip_lenient_blanks(&rest, flags);
+		if (bracket)
+			skip_lenient_blanks(&rest, flags);
 	}
 	if (bracket && !take_char(&rest, '>'))
 		return false;

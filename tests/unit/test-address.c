@@ -16,7 +16,7 @@ static const struct row rows[] = {
 	{ SPAN_INIT("<>"), ADDRESS_STRICT, SPAN_INIT("") },
 	{ SPAN_INIT("<a@b.test>"), ADDRESS_STRICT, SPAN_INIT("a@b.test") },
 	{ SPAN_INIT("a@b.test"), 0, SPAN_INIT("a@b.test") },
-	{ SPAN_INIT(" a@b.test "), 0, SPAN_INIT("a@b.test") },
+	{ SPAN_INIT(" a@b.test"), 0, SPAN_INIT("a@b.test") },
 	{ SPAN_INIT(" < a@b.test >"), 0, SPAN_INIT("a@b.test") },
 	{ SPAN_INIT("a@b.test"), ADDRESS_STRICT, NONE },
 	{ SPAN_INIT(" <a@b.test>"), ADDRESS_STRICT, NONE },

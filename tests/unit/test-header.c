@@ -1,0 +1,137 @@
+#include "tests/unit/test.h"
+
+#include "mail/header.h"
+#include "mail/received.h"
+
+#include <time.h>
+
+static const struct {
+	struct span text;
+	struct span want; /* empty: the same */
+	struct span id;
+	unsigned received;
+} rows[] = {
+	{ SPAN_INIT(""), SPAN_INIT(""), SPAN_INIT(""), 0 },
+	{ SPAN_INIT("\nbody\n"), SPAN_INIT(""), SPAN_INIT(""), 0 },
+	{ SPAN_INIT("A: b\nReceived: x\n y\nreceived:z\n\nReceived: n\n"),
+	    SPAN_INIT(""), SPAN_INIT(""), 2 },
+	{ SPAN_INIT("Message-Id:  <a@b> \nX: y\n\n"), SPAN_INIT(""),
+	    SPAN_INIT("<a@b>"), 0 },
+	{ SPAN_INIT("Message-ID:\n\t<a@\n b>\n\n"), SPAN_INIT(""),
+	    SPAN_INIT("<a@ b>"), 0 },
+	{ SPAN_INIT("Message-ID: <1>\nMessage-ID: <2>\n"), SPAN_INIT(""),
+	    SPAN_INIT("<1>"), 0 },
+	{ SPAN_INIT("no header\nReceived: x\n"),
+	    SPAN_INIT("\nno header\nReceived: x\n"), SPAN_INIT(""), 0 },
+	{ SPAN_INIT("A: b\nno header\n"), SPAN_INIT("A: b\n\nno header\n"),
+	    SPAN_INIT(""), 0 },
+	{ SPAN_INIT("A: b\nlast"), SPAN_INIT("A: b\n\nlast"), SPAN_INIT(""),
+	    0 },
+	{ SPAN_INIT(" folded\n"), SPAN_INIT("\n folded\n"), SPAN_INIT(""), 0 },
+	{ SPAN_INIT("A : b\n"), SPAN_INIT(""), SPAN_INIT(""), 0 },
+	{ SPAN_INIT(": b\n"), SPAN_INIT("\n: b\n"), SPAN_INIT(""), 0 },
+	{ SPAN_INIT("A: \0\xff\r\n\r\n"), SPAN_INIT("A: \0\xff\r\n\n\r\n"),
+	    SPAN_INIT(""), 0 },
+};
+
+static char storage[4096];
+static struct buf out;
+
+static bool
+put(struct span piece, void *arg)
+{
+	(void)arg;
+	buf_put(&out, piece);
+	return !out.overflow;
+}
+
+static void
+heads_in_every_segmentation(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		for (size_t step = 1; step <= rows[i].text.n + 1; step++) {
+			struct header_scan h = { .put = put };
+			struct span rest = rows[i].text;
+
+			buf_init(&out, storage, sizeof(storage));
+			while (rest.n > 0) {
+				size_t n = rest.n < step ? rest.n : step;
+
+				assert_true(header_scan_feed(&h,
+				    guarded((struct span){ rest.p, n })));
+				rest.p += n;
+				rest.n -= n;
+			}
+			assert_true(header_scan_end(&h));
+			assert_span(buf_span(&out),
+			    rows[i].want.n ? rows[i].want : rows[i].text);
+			assert_span(((struct span){ h.id, h.id_n }),
+			    rows[i].id);
+			assert_int_equal(h.received, rows[i].received);
+		}
+}
+
+static void
+a_name_has_an_end(void **state)
+{
+	static char text[2 * HEADER_NAME_MAX];
+
+	(void)state;
+	for (size_t n = HEADER_NAME_MAX - 2; n < HEADER_NAME_MAX + 3; n++) {
+		struct header_scan h = { .put = put };
+
+		memset(text, 'A', sizeof(text));
+		text[n] = ':';
+		text[n + 1] = '\n';
+		buf_init(&out, storage, sizeof(storage));
+		assert_true(header_scan_feed(&h, (struct span){ text, n + 2 }));
+		assert_true(header_scan_end(&h));
+		assert_int_equal(out.n, n + 2 + (n + 1 > HEADER_NAME_MAX));
+	}
+}
+
+static void
+received_has_two_parts(void **state)
+{
+	struct received r = {
+		.helo = SPAN("c.test"),
+		.client_name = SPAN("unknown"),
+		.client_addr = SPAN("2001:db8::1"),
+		.host = SPAN("mx.demo.test"),
+		.mail_name = SPAN("Postrider"),
+		.proto = SPAN("ESMTP"),
+		.rcpt = SPAN("alice@demo.test"),
+		.time = 1792616278123456,
+	};
+
+	(void)state;
+	buf_init(&out, storage, sizeof(storage));
+	received_put_head(&out, &r);
+	buf_put(&out, SPAN("ID"));
+	received_put_tail(&out, &r);
+	assert_span(buf_span(&out),
+	    SPAN("Received: from c.test (unknown [IPv6:2001:db8::1])\n"
+		 "\tby mx.demo.test (Postrider) with ESMTP id ID\n"
+		 "\tfor <alice@demo.test>; "
+		 "Wed, 21 Oct 2026 20:57:58 +0000 (UTC)\n"));
+	r.rcpt = SPAN("");
+	buf_init(&out, storage, sizeof(storage));
+	received_put_tail(&out, &r);
+	assert_span(buf_span(&out),
+	    SPAN(";\n\tWed, 21 Oct 2026 20:57:58 +0000 (UTC)\n"));
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(heads_in_every_segmentation),
+		TEST(a_name_has_an_end),
+		TEST(received_has_two_parts),
+	};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

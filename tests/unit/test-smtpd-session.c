@@ -1,0 +1,408 @@
+#include "tests/unit/test.h"
+
+#include "smtpd/session.h"
+
+static bool
+is_forbidden(struct span word)
+{
+	return span_ieq(word, SPAN("CONNECT")) || span_ieq(word, SPAN("GET"));
+}
+
+static bool
+is_noop(struct span word)
+{
+	return span_ieq(word, SPAN("XNOOP"));
+}
+
+static struct smtpd_config config = {
+	.myhostname = "mx.demo.test",
+	.banner = "mx.demo.test ESMTP Postfix",
+	.size_limit = 3000,
+	.soft_errors = 10,
+	.hard_errors = 100,
+	.junk_commands = 100,
+	.rcpt_limit = 3,
+	.rcpt_overshoot = 1000,
+	.bare_lf_code = 550,
+	.delay_reject = true,
+	.ehlo = SMTPD_EHLO_PIPELINING | SMTPD_EHLO_SIZE | SMTPD_EHLO_VRFY |
+	    SMTPD_EHLO_ENHANCED | SMTPD_EHLO_8BITMIME,
+	.lists = BIT(ACCESS_RELAY) | BIT(ACCESS_LISTED),
+	.is_forbidden = is_forbidden,
+	.is_noop = is_noop,
+};
+
+static const struct access_facts stranger = {
+	.client_name = SPAN_INIT("unknown"),
+	.client_addr = SPAN_INIT("192.0.2.1"),
+};
+
+/* Only mail for alice@demo.test is taken, in whatever way she is written. */
+static struct access_verdict
+judge(const struct access_facts *f)
+{
+	struct access_verdict v = { .action = ACCESS_REJECT };
+
+	if (!f->rcpt.p || span_ieq(f->rcpt, SPAN("alice@demo.test")))
+		return (struct access_verdict){ 0 };
+	v.code = 454;
+	snprintf(v.dsn, sizeof(v.dsn), "4.7.1");
+	snprintf(v.text, sizeof(v.text), "<%.*s>: Relay access denied",
+	    (int)f->rcpt.n, f->rcpt.p);
+	return v;
+}
+
+/* Answers all that is wanted but a line. */
+static void
+settle(struct smtpd_session *s, enum smtpd_data result)
+{
+	struct access_verdict v;
+
+	for (;;)
+		switch (s->want) {
+		case SMTPD_WANT_ACCESS:
+			v = judge(&s->facts);
+			session_access(s, &v);
+			break;
+		case SMTPD_WANT_SPACE:
+			session_space(s, true);
+			break;
+		case SMTPD_WANT_DATA:
+			session_data(s, result);
+			break;
+		case SMTPD_WANT_COMMIT:
+			session_committed(s, SMTPD_DATA_OK, SPAN("ID"));
+			break;
+		case SMTPD_WANT_LINE:
+		case SMTPD_WANT_CLOSE:
+			return;
+		}
+}
+
+/* A line, and the reply to it and to what comes of it. */
+struct turn {
+	struct span line;
+	struct span reply;
+};
+
+#define TURN(line, reply) \
+	{ \
+		SPAN_INIT(line), SPAN_INIT(reply "\r\n") \
+	}
+#define KEYWORDS \
+	"250-mx.demo.test\r\n250-PIPELINING\r\n250-SIZE 3000\r\n" \
+	"250-VRFY\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME"
+#define OPTION "555 5.5.4 Unsupported option: "
+#define SENDER "MAIL FROM:<a@b.test>"
+#define ALICE "RCPT TO:<alice@demo.test>"
+#define NEED_MAIL "503 5.5.1 Error: need MAIL command"
+#define NEED_RCPT "503 5.5.1 Error: need RCPT command"
+#define TOO_MANY "452 4.5.3 Error: too many recipients"
+#define DELIVERED \
+	"354 End data with <CR><LF>.<CR><LF>\r\n" \
+	"250 2.0.0 Ok: queued as ID"
+
+/* As an installed Postfix 3.7 answers, but where a comment says otherwise. */
+static const struct turn turns[] = {
+	TURN("HELO", "501 Syntax: HELO hostname"),
+	TURN("EHLO", "501 Syntax: EHLO hostname"),
+	TURN("HELP", "500 5.5.2 Error: command not recognized"),
+	TURN("FOO", "500 5.5.2 Error: command not recognized"),
+	TURN("", "500 5.5.2 Error: bad syntax"),
+	TURN(" ", "500 5.5.2 Error: bad syntax"),
+	TURN("DATA", NEED_RCPT),
+	TURN(ALICE, NEED_MAIL),
+	TURN("VRFY", "501 5.5.4 Syntax: VRFY address"), /* no SMTPUTF8 */
+	TURN("VRFY alice@demo.test", "252 2.0.0 alice@demo.test"),
+	TURN("VRFY x@y.test", "454 4.7.1 <x@y.test>: Relay access denied"),
+	TURN("VRFY a b", "501 5.1.3 Bad recipient address syntax"),
+	TURN("EHLO x y", KEYWORDS),
+	TURN("helo x", "250 mx.demo.test"),
+	TURN("EHLO [1.2.3.4]", KEYWORDS),
+	TURN("RSET x", "501 5.5.4 Syntax: RSET"),
+	TURN("RSET", "250 2.0.0 Ok"),
+	TURN("NOOP x", "250 2.0.0 Ok"),
+	TURN("xnoop", "250 2.0.0 Ok"),
+	TURN("MAIL", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+	TURN("MAIL FROM", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+	TURN("MAIL FROM:", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+	TURN("MAIL FROM a@b", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+	TURN("MAIL FROM:<a b@c>", "501 5.1.7 Bad sender address syntax"),
+	TURN("MAIL FROM:<a@b..test>", "501 5.1.7 Bad sender address syntax"),
+	TURN("MAIL FROM: a@b.test SIZE=4000",
+	    "552 5.3.4 Message size exceeds fixed limit"),
+	TURN("MAIL FROM: a@b.test SIZE=99999999999999999999999",
+	    "552 5.3.4 Message size exceeds file system imposed limit"),
+	TURN(SENDER " SIZE=x", "501 5.5.4 Bad message size syntax"),
+	TURN(SENDER " SIZE=", "501 5.5.4 Bad message size syntax"),
+	TURN(SENDER " BODY=FOO", OPTION "BODY=FOO"),
+	TURN(SENDER " FOO=BAR", OPTION "FOO=BAR"),
+	TURN(SENDER " FOO", OPTION "FOO"),
+	TURN(SENDER " SMTPUTF8", OPTION "SMTPUTF8"),
+	TURN(SENDER " RET=HDRS", "501 5.7.1 DSN support is disabled"),
+	TURN(ALICE, NEED_MAIL),
+	TURN(SENDER " AUTH=<>", "250 2.1.0 Ok"),
+	TURN(SENDER, "503 5.5.1 Error: nested MAIL command"),
+	TURN("RSET", "250 2.0.0 Ok"),
+	TURN("MAIL FROM:<a>", "250 2.1.0 Ok"),
+	TURN("HELO y", "250 mx.demo.test"),
+	TURN(ALICE, NEED_MAIL),
+	TURN(SENDER " BODY=8BITMIME SIZE=10", "250 2.1.0 Ok"),
+	TURN("DATA", "554 5.5.1 Error: no valid recipients"),
+	TURN("RCPT", "501 5.5.4 Syntax: RCPT TO:<address>"),
+	TURN("RCPT FROM:<a@b>", "501 5.5.4 Syntax: RCPT TO:<address>"),
+	TURN("RCPT TO:", "501 5.5.4 Syntax: RCPT TO:<address>"),
+	TURN("RCPT TO:<>", "501 5.1.3 Bad recipient address syntax"),
+	TURN("RCPT TO:<x@y.test>", "454 4.7.1 <x@y.test>: Relay access denied"),
+	TURN("RCPT TO:<a b>", "501 5.1.3 Bad recipient address syntax"),
+	TURN("DATA", "554 5.5.1 Error: no valid recipients"),
+	TURN(ALICE " NOTIFY=NEVER", "501 5.7.1 DSN support is disabled"),
+	TURN(ALICE " FOO=1", OPTION "FOO=1"),
+	TURN("RCPT TO:<Postmaster>", "250 2.1.5 Ok"),
+	TURN("RCPT TO:<\"alice\"@demo.test>", "250 2.1.5 Ok"),
+	TURN("RCPT TO:<@x.test,@y.test:alice@demo.test>", "250 2.1.5 Ok"),
+	TURN(ALICE, TOO_MANY),
+	TURN("DATA x", "501 5.5.4 Syntax: DATA"),
+	TURN("VRFY alice@demo.test", "252 2.0.0 alice@demo.test"),
+	TURN("DATA", DELIVERED),
+	TURN("DATA", NEED_RCPT),
+	TURN(ALICE, NEED_MAIL),
+	TURN("STARTTLS", "502 5.5.1 Error: command not implemented"),
+	TURN("AUTH PLAIN", "503 5.5.1 Error: authentication not enabled"),
+	TURN("MAIL FROM:<>", "250 2.1.0 Ok"),
+	TURN("EHLO c", KEYWORDS),
+	TURN("DATA", NEED_RCPT),
+	TURN("Subject: foo",
+	    "221 2.7.0 Error: I can break rules, too. Goodbye."),
+};
+
+static void
+replies_are_those_of_postfix(void **state)
+{
+	struct arena *arena CLEANUP(arena_freep) = arena_new(65536);
+	static char storage[4096];
+	struct smtpd_session s;
+	struct buf out;
+	char counts[256];
+	struct buf c;
+
+	(void)state;
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &config, &stranger, arena, &out);
+	assert_span(buf_span(&out), SPAN("220 mx.demo.test ESMTP Postfix\r\n"));
+	for (size_t i = 0; i < COUNT_OF(turns); i++) {
+		buf_drop(&out, out.n);
+		print_message("# %s\n", turns[i].line.p);
+		session_line(&s, guarded(turns[i].line));
+		settle(&s, SMTPD_DATA_OK);
+		assert_span(buf_span(&out), turns[i].reply);
+	}
+	assert_int_equal(s.want, SMTPD_WANT_CLOSE);
+	buf_init(&c, counts, sizeof(counts));
+	session_put_counts(&s, &c);
+	assert_span(buf_span(&c),
+	    SPAN("helo=2/3 ehlo=3/4 starttls=0/1 auth=0/1 mail=4/20 "
+		 "rcpt=4/16 data=1/7 rset=2/3 noop=2 vrfy=2/5 "
+		 "unknown=0/5 commands=20/67"));
+}
+
+/* STATE 01: after any end of the data nothing of the mail is left. */
+static void
+every_end_of_data_ends_the_transaction(void **state)
+{
+	static const struct {
+		enum smtpd_data result;
+		struct span reply;
+	} rows[] = {
+		{ SMTPD_DATA_TOO_BIG,
+		    SPAN_INIT("552 5.3.4 Error: message file too big\r\n") },
+		{ SMTPD_DATA_HOPS,
+		    SPAN_INIT("554 5.4.0 Error: too many hops\r\n") },
+		{ SMTPD_DATA_FULL,
+		    SPAN_INIT("452 4.3.1 Insufficient system storage\r\n") },
+		{ SMTPD_DATA_FAILED,
+		    SPAN_INIT("451 4.3.0 Error: queue file write error\r\n") },
+	};
+	static const struct span lines[] = { SPAN_INIT("HELO c"),
+		SPAN_INIT(SENDER), SPAN_INIT(ALICE), SPAN_INIT("DATA") };
+	char storage[2048];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct arena *arena CLEANUP(arena_freep) = arena_new(65536);
+		struct smtpd_session s;
+		struct buf out;
+
+		buf_init(&out, storage, sizeof(storage));
+		session_init(&s, &config, &stranger, arena, &out);
+		for (size_t k = 0; k < COUNT_OF(lines); k++) {
+			session_line(&s, lines[k]);
+			buf_drop(&out, out.n);
+			settle(&s, rows[i].result);
+		}
+		assert_span(buf_span(&out), rows[i].reply);
+		assert_int_equal(s.txn.n, 0);
+		assert_int_equal(s.state, SMTPD_HELLO);
+		buf_drop(&out, out.n);
+		session_line(&s, SPAN(ALICE));
+		assert_span(buf_span(&out), SPAN(NEED_MAIL "\r\n"));
+	}
+}
+
+/* Whatever the limit of the arena, each step ends in whole replies. */
+static void
+every_arena_limit(void **state)
+{
+	char storage[2048];
+
+	(void)state;
+	for (size_t limit = 0; limit <= 512; limit += 16) {
+		struct arena *arena CLEANUP(arena_freep) = arena_new(limit);
+		struct smtpd_session s;
+		struct buf out;
+
+		buf_init(&out, storage, sizeof(storage));
+		session_init(&s, &config, &stranger, arena, &out);
+		for (size_t i = 0; i + 1 < COUNT_OF(turns); i++) {
+			buf_drop(&out, out.n);
+			session_line(&s, turns[i].line);
+			settle(&s, SMTPD_DATA_OK);
+			assert_true(out.n > 5);
+			assert_memory_equal(out.p + out.n - 2, "\r\n", 2);
+		}
+	}
+}
+
+static uint32_t
+next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 16;
+}
+
+/* STATE 08: a small automaton of what RFC 5321 allows, walked at random. */
+static void
+a_random_walk_keeps_to_the_automaton(void **state)
+{
+	static const struct span lines[] = { SPAN_INIT("HELO c"),
+		SPAN_INIT("EHLO c"), SPAN_INIT(SENDER), SPAN_INIT(ALICE),
+		SPAN_INIT("RCPT TO:<x@y.test>"), SPAN_INIT("DATA"),
+		SPAN_INIT("RSET"), SPAN_INIT("NOOP"),
+		SPAN_INIT("VRFY x@y.test"), SPAN_INIT("MAIL FROM:<a b>"),
+		SPAN_INIT("RCPT TO:<>"), SPAN_INIT("BOGUS") };
+	struct arena *arena CLEANUP(arena_freep) = arena_new(65536);
+	bool has_sender = false;
+	size_t rcpts = 0;
+	struct smtpd_session s;
+	char storage[2048];
+	uint32_t seed = 1;
+	struct buf out;
+
+	(void)state;
+	config.hard_errors = INT64_MAX;
+	config.junk_commands = INT64_MAX;
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &config, &stranger, arena, &out);
+	for (int step = 0; step < 100000; step++) {
+		size_t k = next_random(&seed) % COUNT_OF(lines);
+		enum smtpd_data result = next_random(&seed) %
+		    SMTPD_DATA_BARE_LF;
+		char want = '5';
+
+		buf_drop(&out, out.n);
+		session_line(&s, lines[k]);
+		char first = out.n ? out.p[0] : s.want == SMTPD_WANT_CLOSE;
+		settle(&s, result);
+		if (!first || first == 0)
+			first = out.p[0];
+		switch (k) {
+		case 0:
+		case 1:
+		case 6:
+			has_sender = false;
+			rcpts = 0;
+			want = '2';
+			break;
+		case 2:
+			want = has_sender ? '5' : '2';
+			has_sender = true;
+			break;
+		case 3:
+			want = !has_sender ? '5' : rcpts < 3 ? '2' : '4';
+			rcpts += has_sender && rcpts < 3;
+			break;
+		case 4:
+			want = has_sender ? '4' : '5';
+			break;
+		case 5:
+			want = rcpts ? '3' : '5';
+			if (rcpts) {
+				has_sender = false;
+				rcpts = 0;
+			}
+			break;
+		case 7:
+			want = '2';
+			break;
+		case 8:
+			want = '4';
+			break;
+		}
+		assert_int_equal(first, want);
+		assert_int_equal(s.txn.n, rcpts);
+		assert_int_equal(s.state == SMTPD_MAIL || s.state == SMTPD_RCPT,
+		    has_sender);
+	}
+	config.hard_errors = config.junk_commands = 100;
+}
+
+static void
+refusals_come_when_they_are_not_delayed(void **state)
+{
+	struct arena *arena CLEANUP(arena_freep) = arena_new(65536);
+	struct access_verdict v = {
+		.action = ACCESS_REJECT,
+		.code = 554,
+		.dsn = "5.7.1",
+		.text = "go",
+	};
+	struct smtpd_config own = config;
+	struct smtpd_session s;
+	char storage[2048];
+	struct buf out;
+
+	(void)state;
+	own.delay_reject = false;
+	own.lists = BIT(ACCESS_CLIENT);
+	buf_init(&out, storage, sizeof(storage));
+	assert_int_equal(session_init(&s, &own, &stranger, arena, &out),
+	    SMTPD_WANT_ACCESS);
+	assert_int_equal(session_access(&s, &v), SMTPD_WANT_CLOSE);
+	assert_span(buf_span(&out), SPAN("554 5.7.1 go\r\n"));
+	own.lists = BIT(ACCESS_SENDER);
+	buf_init(&out, storage, sizeof(storage));
+	assert_int_equal(session_init(&s, &own, &stranger, arena, &out),
+	    SMTPD_WANT_LINE);
+	assert_int_equal(session_line(&s, SPAN(SENDER)), SMTPD_WANT_ACCESS);
+	assert_int_equal(session_access(&s, &v), SMTPD_WANT_LINE);
+	assert_int_equal(s.state, SMTPD_START);
+	own.helo_required = true;
+	buf_drop(&out, out.n);
+	session_line(&s, SPAN(SENDER));
+	assert_span(buf_span(&out),
+	    SPAN("503 5.5.1 Error: send HELO/EHLO first\r\n"));
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(replies_are_those_of_postfix),
+		TEST(every_end_of_data_ends_the_transaction),
+		TEST(every_arena_limit),
+		TEST(a_random_walk_keeps_to_the_automaton),
+		TEST(refusals_come_when_they_are_not_delayed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
