@@ -22,6 +22,7 @@
 enum {
 	KEEP_MAX = 1 << 20,
 	ANSWER_MAX = 1024,
+	DRAIN_TIME = 4000, /* ms that workers have when all ends */
 };
 
 struct params {
@@ -113,6 +114,8 @@ exec_deliver(const struct broker_key *key, int parent, int channel,
 	struct spawn *s = zalloc(sizeof(*s));
 	struct privs as = { .uid = (uid_t)key->uid, .gid = (gid_t)key->gid };
 	char path[1024];
+	const char *const args[] = { path, "-c", conf_dir(service_conf()), "-n",
+		"deliver", "-s", "1" };
 	int err;
 
 	as.groups[as.groups_n++] = as.gid;
@@ -124,23 +127,11 @@ exec_deliver(const struct broker_key *key, int parent, int channel,
 	s->clock = FDS_CLOCK;
 	s->listeners[s->listeners_n++] = channel;
 	s->as = &as;
-	spawn_arg(s, path);
-	spawn_arg(s, "-c");
-	spawn_arg(s, conf_dir(service_conf()));
-	spawn_arg(s, "-n");
-	spawn_arg(s, "deliver");
-	spawn_arg(s, "-s");
-	spawn_arg(s, "1");
+	for (size_t i = 0; i < COUNT_OF(args); i++)
+		spawn_arg(s, args[i]);
 	err = spawn_run(s, pid_r);
 	free(s);
 	return err;
-}
-
-static void
-close_pair(int pair[2])
-{
-	task_close(pair[0]);
-	task_close(pair[1]);
 }
 
 /* Starts a worker with a channel to qmgr. Returns 0 or -errno. */
@@ -155,7 +146,8 @@ start(const struct broker_key *key, int channel, struct process **p_r)
 	if (!err)
 		err = exec_deliver(key, pair[1], channel, &pid);
 	if (err) {
-		close_pair(pair);
+		task_close(pair[0]);
+		task_close(pair[1]);
 		return err;
 	}
 	task_close(pair[1]);
@@ -201,30 +193,14 @@ attach(struct process *p, int *channel_r)
 	return 0;
 }
 
-static int
-start_with_channel(const struct broker_key *key, struct process **p_r,
-    int *channel_r)
-{
-	int pair[2] = { -1, -1 };
-	int err = sock_pair(pair);
-
-	if (!err)
-		err = start(key, pair[1], p_r);
-	if (err) {
-		close_pair(pair);
-		return err;
-	}
-	task_close(pair[1]);
-	*channel_r = pair[0];
-	return 0;
-}
-
 /* A worker that does not take a channel is as good as dead: another is. */
 static int
 find_or_start(const struct broker_key *key, struct process **p_r,
     int *channel_r)
 {
 	struct broker_worker *w = broker_pick(&broker, key);
+	int pair[2];
+	int err;
 
 	if (w) {
 		*p_r = container_of(w, struct process, worker);
@@ -232,16 +208,16 @@ find_or_start(const struct broker_key *key, struct process **p_r,
 			return 0;
 		broker_remove(&broker, w);
 	}
-	return start_with_channel(key, p_r, channel_r);
-}
-
-static void
-put_key(struct buf *b, const struct broker_key *key, bool with_gid)
-{
-	msg_put_u64(b, MSG_FIELD_UID, key->uid);
-	if (with_gid)
-		msg_put_u64(b, MSG_FIELD_GID, key->gid);
-	msg_put_u64(b, MSG_FIELD_SLOT, key->slot);
+	err = sock_pair(pair);
+	if (err)
+		return err;
+	err = start(key, pair[1], p_r);
+	task_close(pair[1]);
+	if (err)
+		task_close(pair[0]);
+	else
+		*channel_r = pair[0];
+	return err;
 }
 
 static bool
@@ -252,7 +228,9 @@ send_worker(struct channel *ch, uint32_t id, const struct process *p, int fd)
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_WORKER, id);
-	put_key(&b, &p->worker.key, true);
+	msg_put_u64(&b, MSG_FIELD_UID, p->worker.key.uid);
+	msg_put_u64(&b, MSG_FIELD_GID, p->worker.key.gid);
+	msg_put_u64(&b, MSG_FIELD_SLOT, p->worker.key.slot);
 	msg_put_u64(&b, MSG_FIELD_PID, (uint64_t)p->pid);
 	return msg_end(&b, 1) && channel_send(ch, buf_span(&b), &fd, 1);
 }
@@ -266,7 +244,8 @@ send_no_worker(struct channel *ch, uint32_t id, const struct broker_key *key,
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_NO_WORKER, id);
-	put_key(&b, key, false);
+	msg_put_u64(&b, MSG_FIELD_UID, key->uid);
+	msg_put_u64(&b, MSG_FIELD_SLOT, key->slot);
 	msg_put_str(&b, MSG_FIELD_TEXT, (struct span){ text, strlen(text) });
 	return msg_end(&b, 0) && channel_send(ch, buf_span(&b), NULL, 0);
 }
@@ -361,27 +340,41 @@ serve_client(void *arg)
 	}
 }
 
+static void
+tell_all(enum msg_type type)
+{
+	struct broker_worker *w = NULL;
+
+	while ((w = broker_next(&broker, w))) {
+		struct process *p = container_of(w, struct process, worker);
+
+		send_plain(p->control, type, NULL);
+	}
+}
+
 /* The tests' clock was moved: all are to look at it. */
 static void
 on_parent(const struct msg_in *in, int *fds, size_t n)
 {
-	struct broker_worker *w = NULL;
-
 	while (n > 0)
 		task_close(fds[--n]);
-	while (in->type == MSG_TICK && (w = broker_next(&broker, w)))
-		(void)!send_plain(container_of(w, struct process, worker)
-				      ->control,
-		    MSG_TICK, NULL);
+	if (in->type == MSG_TICK)
+		tell_all(MSG_TICK);
 }
 
 static void
 serve(void *arg)
 {
+	int64_t by;
+
 	(void)arg;
 	service_on_parent(on_parent);
 	service_accept(serve_client, "qmgr");
-	task_cancel_others(); /* the workers go on without us */
+	by = task_after(DRAIN_TIME);
+	tell_all(MSG_DRAIN);
+	while (broker.workers.n > 0 && task_wait_end(by) == TASK_READY)
+		continue;
+	task_cancel_others(); /* who is left goes on without us */
 }
 
 int

@@ -43,7 +43,7 @@ static struct {
 	int ready; /* -1: nobody waits */
 	struct plan *plan;
 	struct dirs_owners owners;
-	struct services_setup setup;
+	struct daemon_setup setup;
 	int signals;
 	int control;
 	int status; /* to exit with */

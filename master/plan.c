@@ -11,6 +11,7 @@
 
 enum {
 	MEMORY_MAX = 16 << 20,
+	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
 };
 
@@ -67,6 +68,10 @@ take_overrides(struct plan *p, struct plan_service *s,
 			return why_set(why, EINVAL, "master.cf", l->line,
 			    "service %s: -o must be followed by name=value",
 			    l->name);
+		if (s->overrides_n == OVERRIDES_MAX)
+			return why_set(why, EINVAL, "master.cf", l->line,
+			    "service %s: more than %d options", l->name,
+			    OVERRIDES_MAX);
 		s->overrides[s->overrides_n++] = arg;
 	}
 	return 0;
@@ -153,6 +158,16 @@ find_program(struct plan *p, struct plan_service *s, struct why *why)
 	    s->program, strerror(error));
 }
 
+/* Of a single owner maxproc is 1, and says nothing of who may ask it. */
+static int64_t
+limit_of(const struct plan *p, const struct service_line *l,
+    const struct command *command)
+{
+	if (command->kind == COMMAND_SINGLE)
+		return 0;
+	return l->maxproc < 0 ? p->params.default_process_limit : l->maxproc;
+}
+
 static int
 add_service(struct plan *p, const struct service_line *l,
     const struct command *command, struct why *why)
@@ -166,8 +181,7 @@ add_service(struct plan *p, const struct service_line *l,
 		.type = service_type_name(l->type),
 		.command = command,
 		.line = l->line,
-		.maxproc = l->maxproc < 0 ? p->params.default_process_limit
-					  : l->maxproc,
+		.maxproc = limit_of(p, l, command),
 	};
 	err = take_overrides(p, s, l, why);
 	if (!err)

@@ -2,7 +2,6 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "master/sockets.h"
 #include "master/spawn.h"
 #include "net/channel.h"
 #include "service/limits.h"
@@ -56,7 +55,7 @@ struct worker {
 };
 
 static struct {
-	struct services_setup setup;
+	struct daemon_setup setup;
 	struct plan *plan;
 	struct link all;
 	struct bell changed; /* rung when a worker is ready or gone */
@@ -65,7 +64,7 @@ static struct {
 } own;
 
 void
-services_init(const struct services_setup *setup)
+services_init(const struct daemon_setup *setup)
 {
 	own.setup = *setup;
 	list_init(&own.all);
@@ -306,62 +305,6 @@ find_column(const struct service *s, unsigned *column_r)
 	return false;
 }
 
-static void
-add_number(struct spawn *sp, const char *option, int64_t n, char text[24])
-{
-	snprintf(text, 24, "%" PRId64, n);
-	spawn_arg(sp, option);
-	spawn_arg(sp, text);
-}
-
-static void
-add_listeners(struct spawn *sp, const struct plan_service *p)
-{
-	if (p->is_log)
-		sp->listeners[sp->listeners_n++] = own.setup.log_out;
-	for (size_t i = 0; i < p->sockets_n; i++) {
-		int fd = sockets_find(&p->sockets[i]);
-
-		if (fd >= 0)
-			sp->listeners[sp->listeners_n++] = fd;
-	}
-}
-
-static int
-spawn_worker(struct worker *w, int parent)
-{
-	const struct plan_service *p = w->service->want;
-	struct spawn *sp = zalloc(sizeof(*sp));
-	char numbers[4][24];
-	int err;
-
-	sp->path = p->program;
-	sp->log = own.setup.log_in;
-	sp->parent = parent;
-	sp->limits = w->service->limits_fd;
-	sp->clock = own.setup.clock;
-	sp->quiet = !own.setup.foreground;
-	add_listeners(sp, p);
-	spawn_arg(sp, p->program);
-	spawn_arg(sp, "-c");
-	spawn_arg(sp, own.setup.dir);
-	spawn_arg(sp, "-n");
-	spawn_arg(sp, p->name);
-	spawn_arg(sp, "-t");
-	spawn_arg(sp, p->type);
-	add_number(sp, "-s", (int64_t)sp->listeners_n, numbers[0]);
-	add_number(sp, "-g", w->generation, numbers[1]);
-	add_number(sp, "-w", w->column, numbers[2]);
-	add_number(sp, "-m", p->maxproc, numbers[3]);
-	for (size_t i = 0; i < p->overrides_n; i++) {
-		spawn_arg(sp, "-o");
-		spawn_arg(sp, p->overrides[i]);
-	}
-	err = spawn_run(sp, &w->pid);
-	free(sp);
-	return err;
-}
-
 /* Starts one. Returns 0 or -errno. */
 static int
 start_worker(struct service *s, unsigned column)
@@ -378,7 +321,15 @@ start_worker(struct service *s, unsigned column)
 	w->column = column;
 	w->generation = s->generation;
 	snprintf(w->program, sizeof(w->program), "%s", s->want->program);
-	err = spawn_worker(w, pair[1]);
+	err = daemon_start(
+	    &(struct daemon){
+		.service = s->want,
+		.parent = pair[1],
+		.limits = s->limits_fd,
+		.generation = w->generation,
+		.column = column,
+	    },
+	    &own.setup, &w->pid);
 	task_close(pair[1]);
 	if (err) {
 		task_close(pair[0]);

@@ -10,19 +10,10 @@
 #ifndef MASTER_SERVICES_H
 #define MASTER_SERVICES_H
 
-#include "master/plan.h"
-
-/* What all daemons are given. */
-struct services_setup {
-	const char *dir; /* the configuration's */
-	int log_in; /* where all write */
-	int log_out; /* where postlogd reads */
-	int clock; /* -1: none */
-	bool foreground; /* they keep our standard descriptors */
-};
+#include "master/daemon.h"
 
 /* Before all else; in a task. */
-void services_init(const struct services_setup *setup);
+void services_init(const struct daemon_setup *setup);
 
 /*
  * Makes the plan true; its sockets are open. The plan must live until the next

@@ -8,9 +8,8 @@
 
 #include "base/log.h"
 #include "base/scan.h"
-#include "conf/lines.h"
 #include "dict/memory.h"
-#include "dict/private.h"
+#include "dict/source.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -201,23 +200,18 @@ read_rules(struct cidrs *t, struct lines *lines, const char *file)
 struct dict *
 cidr_open(const char *name, unsigned flags, struct why *why)
 {
-	struct lines lines;
-	char *text = NULL;
-	struct stat st;
+	struct source source;
 
-	if (stat(name, &st) < 0) {
-		(void)why_set(why, errno, name, 0, "%s", strerror(errno));
-		return NULL;
-	}
-	if (lines_read(name, &lines, &text, why) < 0)
+	if (source_read(name, &source, why) < 0)
 		return NULL;
 
 	struct cidrs *t = zalloc(sizeof(*t));
 
 	dict_init(&t->dict, &ops, "cidr", name, flags);
-	dict_watch(&t->dict, name, &st);
+	if (source.is_file)
+		dict_watch(&t->dict, name, &source.st);
 	t->arena = arena_new(RULES_MEMORY_MAX);
-	read_rules(t, &lines, name);
-	free(text);
+	read_rules(t, &source.lines, name);
+	free(source.text);
 	return &t->dict;
 }

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/scan.h"
-#include "conf/lines.h"
+#include "dict/source.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -349,24 +349,19 @@ struct dict *
 pattern_open(const struct pattern_kind *kind, const char *name, unsigned flags,
     struct why *why)
 {
-	struct lines lines;
-	char *text = NULL;
-	struct stat st;
+	struct source source;
 
-	if (stat(name, &st) < 0) {
-		(void)why_set(why, errno, name, 0, "%s", strerror(errno));
-		return NULL;
-	}
-	if (lines_read(name, &lines, &text, why) < 0)
+	if (source_read(name, &source, why) < 0)
 		return NULL;
 
 	struct patterns *t = zalloc(sizeof(*t));
 
 	dict_init(&t->dict, &ops, kind->type, name, flags);
-	dict_watch(&t->dict, name, &st);
+	if (source.is_file)
+		dict_watch(&t->dict, name, &source.st);
 	t->kind = kind;
 	t->arena = arena_new(PATTERN_MEMORY_MAX);
-	read_rules(t, &lines, name);
-	free(text);
+	read_rules(t, &source.lines, name);
+	free(source.text);
 	return &t->dict;
 }

@@ -19,7 +19,7 @@ static const struct {
 	{ SANDBOX_STDIO, /* own descriptors */
 	    "read write readv writev pread64 pwrite64 preadv pwritev preadv2 "
 	    "pwritev2 close close_range dup dup2 dup3 fcntl fstat newfstatat "
-	    "fstatfs lseek ftruncate fallocate fadvise64 fsync fdatasync "
+	    "fstatfs lseek ftruncate fallocate fadvise64 fsync fdatasync syncfs "
 	    "sync_file_range copy_file_range sendfile splice flock fchmod "
 	    "pipe2 eventfd2 timerfd_create timerfd_settime signalfd4 "
 	    "epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 poll "

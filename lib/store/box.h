@@ -33,6 +33,7 @@ struct store {
 	int root;
 	char boot[UIDFILE_BOOT + 1];
 	char host[128]; /* as it may stand in a file's name */
+	pid_t pid;
 	atomic_uint counter; /* makes names unique */
 
 	pthread_mutex_t lock; /* of what follows */

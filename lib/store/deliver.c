@@ -86,6 +86,7 @@ store_open(const char *root, struct why *why)
 	pthread_mutex_init(&s->lock, NULL);
 	read_host(s->host, sizeof(s->host));
 	s->root = -1;
+	s->pid = getpid();
 	if (err) {
 		why_set(why, -err, NULL, 0,
 		    "/proc/sys/kernel/random/boot_id: %s", strerror(-err));
@@ -206,7 +207,7 @@ make_name(struct store *s, struct landing *l)
 
 	snprintf(l->name, sizeof(l->name),
 	    "%" PRId64 ".M%06" PRId64 "P%dQ%u.%s", now / 1000000, now % 1000000,
-	    (int)getpid(), n, s->host);
+	    (int)s->pid, n, s->host);
 }
 
 static int

@@ -34,7 +34,7 @@ FAULTS = {
     "an owner that is not there": ("main.cf", "mail_owner = nosuchuser",
                                    ["mail_owner", "nosuchuser"]),
     "a service with too few fields": ("master.cf", "submission inet n",
-                                      ["submission"]),
+                                      ["unpriv"]),
     "a type of service": ("master.cf", "x tcp n - n - - smtpd", ["tcp"]),
     "a number of processes": ("master.cf", "x unix - - n - some smtpd",
                               ["some"]),

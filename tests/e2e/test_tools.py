@@ -218,6 +218,53 @@ def test_start_status_stop(make_suite):
     suite.log.wait("^stopping|terminating on signal 15")
 
 
+# The services of Postfix's own master.cf, the mail ports aside.
+STANDARD = """\
+pickup    unix  n       -       y       60      1       pickup
+cleanup   unix  n       -       y       -       0       cleanup
+tlsmgr    unix  -       -       y       1000?   1       tlsmgr
+rewrite   unix  -       -       y       -       -       trivial-rewrite
+bounce    unix  -       -       y       -       0       bounce
+defer     unix  -       -       y       -       0       bounce
+trace     unix  -       -       y       -       0       bounce
+verify    unix  -       -       y       -       1       verify
+flush     unix  n       -       y       1000?   0       flush
+proxymap  unix  -       -       n       -       -       proxymap
+proxywrite unix -       -       n       -       1       proxymap
+smtp      unix  -       -       y       -       -       smtp
+relay     unix  -       -       y       -       -       smtp
+  -o syslog_name=postfix/$service_name
+showq     unix  n       -       y       -       -       showq
+error     unix  -       -       y       -       -       error
+retry     unix  -       -       y       -       -       error
+discard   unix  -       -       y       -       -       discard
+local     unix  -       n       n       -       -       local
+virtual   unix  -       n       n       -       -       virtual
+lmtp      unix  -       -       y       -       -       lmtp
+anvil     unix  -       -       y       -       1       anvil
+scache    unix  -       -       y       -       1       scache
+maildrop  unix  -       n       n       -       -       pipe
+  flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient}
+"""
+
+
+def test_a_standard_master_cf_starts(make_suite):
+    suite = make_suite()
+    suite.services = {"smtp": suite.services["smtp"],
+                      "qmgr": suite.services["qmgr"],
+                      "postlog": suite.services["postlog"]}
+    suite.files["master.cf"] = STANDARD
+    suite.set(smtpd_relay_restrictions="permit").start()
+    suite.send("Subject: x\n\n")
+    suite.mailbox("alice").wait(1)
+    # Mail for what is not there yet waits, and says why.
+    ident = suite.send("Subject: out\n\n", to="x@foreign.test")
+    item, = wait_for("the message to be deferred", lambda: [
+        m for m in suite.queue() if m["queue_name"] == "deferred"])
+    assert item["queue_id"] == ident
+    assert "smtp" in item["recipients"][0]["delay_reason"]
+
+
 def test_abort_ends_it_at_once(make_suite):
     suite = make_suite().start()
     with suite.session():

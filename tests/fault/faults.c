@@ -392,3 +392,8 @@ WRAP(int, fstat64, int fd, struct stat *st)
 {
 	return fails() ? -1 : __real_fstat64(fd, st);
 }
+
+WRAP(int, flock, int fd, int operation)
+{
+	return fails() ? -1 : __real_flock(fd, operation);
+}

@@ -196,6 +196,58 @@ the_first_pattern_wins(void **state)
 }
 
 static void
+patterns_may_stand_in_main_cf(void **state)
+{
+	static const struct pair pairs[] = {
+		{ "ab", "two $ b" },
+		{ "caat", "comma, blank" },
+		{ "in.x", "inner" },
+		{ "x", "(absent)" },
+		{ "", "(absent)" },
+	};
+	static const struct pair nets[] = {
+		{ "192.0.2.1", "OK" },
+		{ "10.0.0.1", "(absent)" },
+	};
+	static const struct pair none[] = { { "x", "(absent)" } };
+
+	(void)state;
+	check_table("regexp:{{/^a(b)/ two $$ $1}, { /^ca{2}t$/ comma, blank },"
+		    "{if /^in/} {/x/ inner} {endif}}",
+	    pairs, COUNT_OF(pairs));
+#ifdef HAVE_PCRE
+	check_table("pcre:{{/^a(b)/ two $$ $1} {/^ca{2}t$/ comma, blank}"
+		    "\t{if /^in/},{/x/ inner} , {endif}}",
+	    pairs, COUNT_OF(pairs));
+#endif
+	check_table("cidr:{{192.0.2.0/24 OK}}", nets, COUNT_OF(nets));
+	check_table("regexp:{}", none, 1);
+	check_table("cidr:{ , { # x y} }", none, 1);
+}
+
+static void
+rules_in_main_cf_have_braces(void **state)
+{
+	static const char *const bad[] = {
+		"regexp:{/a/ b}",
+		"regexp:{{/a/ b}",
+		"regexp:{{/a/ b}} x",
+		"regexp:{{/a/ b}x}",
+		"regexp:{{/a/ b}{/c/ d}}",
+		"cidr:{{192.0.2.1 OK}, }}",
+		"cidr:{",
+	};
+	struct why why;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		print_message("# %s\n", bad[i]);
+		assert_null(dict_open(bad[i], 0, &why));
+		assert_non_null(strstr(why.text, "{{rule}, {rule} ...}"));
+	}
+}
+
+static void
 unknown_types_are_named(void **state)
 {
 	struct why why;
@@ -385,6 +437,22 @@ lists_match_in_their_order(void **state)
 	temp_remove(dir, files);
 }
 
+/* The default of smtpd_forbidden_commands. */
+static void
+a_list_may_hold_patterns_with_braces(void **state)
+{
+	static const char text[] = "CONNECT GET POST "
+				   "regexp:{{/^[^A-Z]/ Bogus}}";
+
+	(void)state;
+	assert_int_equal(has(text, LISTS_NAMES, "get", NULL), DICT_FOUND);
+	assert_int_equal(has(text, LISTS_NAMES, "EHLO", NULL), DICT_ABSENT);
+	assert_int_equal(has(text, LISTS_NAMES, "ehlo", NULL), DICT_ABSENT);
+	assert_int_equal(has(text, LISTS_NAMES, "?", NULL), DICT_FOUND);
+	assert_int_equal(has(text, LISTS_NAMES, "\x16\x03", NULL), DICT_FOUND);
+	assert_int_equal(has(text, LISTS_NAMES, "X.EHLO", NULL), DICT_ABSENT);
+}
+
 int
 main(void)
 {
@@ -394,6 +462,8 @@ main(void)
 		TEST(inline_and_static_stand_in_main_cf),
 		TEST(the_first_network_wins),
 		TEST(the_first_pattern_wins),
+		TEST(patterns_may_stand_in_main_cf),
+		TEST(rules_in_main_cf_have_braces),
 		TEST(unknown_types_are_named),
 		TEST(a_replaced_file_is_noticed),
 		TEST(a_value_may_not_fit),
@@ -402,6 +472,7 @@ main(void)
 		TEST(an_aborted_table_leaves_nothing),
 #endif
 		TEST(lists_match_in_their_order),
+		TEST(a_list_may_hold_patterns_with_braces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,7 @@ a_standard_master_cf_is_understood(void **state)
 	s = plan_find(p, "unix qmgr");
 	assert_non_null(s);
 	assert_int_equal(s->workers, 1);
+	assert_int_equal(s->maxproc, 0);
 	assert_string_equal(s->sockets[0].path, "private/qmgr");
 	assert_string_equal(s->sockets[1].path, "public/showq");
 	s = plan_find(p, "unix-dgram postlog");
