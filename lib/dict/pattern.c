@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/scan.h"
+#include "conf/conf.h"
 #include "conf/lines.h"
 
 #include <errno.h>
@@ -330,6 +331,16 @@ add_line(struct patterns *t, struct span line, const char *file,
 }
 
 static void
+end_rules(struct patterns *t, size_t open, const char *file)
+{
+	while (open != SIZE_MAX) {
+		log_warning("%s: \"if\" without \"endif\"", file);
+		t->rule[open].end = t->n;
+		open = t->rule[open].outer;
+	}
+}
+
+static void
 read_rules(struct patterns *t, struct lines *lines, const char *file)
 {
 	struct span line;
@@ -338,34 +349,62 @@ read_rules(struct patterns *t, struct lines *lines, const char *file)
 
 	while (lines_next(lines, &line, &number))
 		add_line(t, line, file, number, &open);
-	while (open != SIZE_MAX) {
-		log_warning("%s: \"if\" without \"endif\"", file);
-		t->rule[open].end = t->n;
-		open = t->rule[open].outer;
+	end_rules(t, open, file);
+}
+
+static struct patterns *
+new_table(const struct pattern_kind *kind, const char *name, unsigned flags)
+{
+	struct patterns *t = zalloc(sizeof(*t));
+
+	dict_init(&t->dict, &ops, kind->type, name, flags);
+	t->kind = kind;
+	t->arena = arena_new(PATTERN_MEMORY_MAX);
+	return t;
+}
+
+/* The rules stand in main.cf itself, each in braces: { {/pattern/ value} }. */
+static struct dict *
+open_inline(const struct pattern_kind *kind, const char *name, unsigned flags,
+    struct why *why)
+{
+	struct span rest = { name + 1, strlen(name) - 1 };
+	struct patterns *t;
+	struct span line;
+	size_t open = SIZE_MAX;
+	unsigned number = 0;
+
+	if (rest.n == 0 || rest.p[--rest.n] != '}') {
+		(void)why_set(why, EINVAL, NULL, 0,
+		    "%.80s: allowed is { {/pattern/ value}, ... }", name);
+		return NULL;
 	}
+	t = new_table(kind, name, flags);
+	while (conf_list_next(&rest, &line))
+		add_line(t, line, kind->type, ++number, &open);
+	end_rules(t, open, kind->type);
+	return &t->dict;
 }
 
 struct dict *
 pattern_open(const struct pattern_kind *kind, const char *name, unsigned flags,
     struct why *why)
 {
+	struct patterns *t;
 	struct lines lines;
 	char *text = NULL;
 	struct stat st;
 
+	if (*name == '{')
+		return open_inline(kind, name, flags, why);
 	if (stat(name, &st) < 0) {
 		(void)why_set(why, errno, name, 0, "%s", strerror(errno));
 		return NULL;
 	}
 	if (lines_read(name, &lines, &text, why) < 0)
 		return NULL;
-
-	struct patterns *t = zalloc(sizeof(*t));
-
-	dict_init(&t->dict, &ops, kind->type, name, flags);
+	t = new_table(kind, name, flags);
 	dict_watch(&t->dict, name, &st);
-	t->kind = kind;
-	t->arena = arena_new(PATTERN_MEMORY_MAX);
 	read_rules(t, &lines, name);
 	free(text);
 	return &t->dict;
