@@ -29,6 +29,7 @@ enum {
 	LOAD_BATCH = 32, /* files read by one offload */
 	LOADERS = 4, /* of those at a time */
 	RECORD_BATCH = 64,
+	RECORDING_MAX = 2 * RECORD_BATCH, /* beyond that nothing is begun */
 	FDS_HELD_MAX = 1000, /* files kept open for their first delivery */
 	AGENT_TRIES = 3, /* a delivery that ends without an answer */
 };

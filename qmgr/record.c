@@ -84,7 +84,8 @@ make_op(enum op_kind kind, struct message *m, struct worker *w,
 static void
 free_op(struct op *op)
 {
-	qmgr.recording--;
+	if (qmgr.recording-- == RECORDING_MAX)
+		bell_ring_one(&qmgr.dispatch);
 	bell_ring(&qmgr.idle);
 	if (op->worker)
 		worker_unref(op->worker);

@@ -43,7 +43,7 @@ const struct conf_field params_fields[] = {
 	ROW(CONF_INT, rcpt_limit, "smtpd_recipient_limit"),
 	ROW(CONF_INT, rcpt_overshoot, "smtpd_recipient_overshoot_limit"),
 	ROW(CONF_INT, client_count, "smtpd_client_connection_count_limit"),
-	ROW(CONF_SIZE, line_limit, "line_length_limit"),
+	ROW(CONF_INT, line_limit, "line_length_limit"),
 	ROW(CONF_TIME, timeout, "smtpd_timeout"),
 	ROW(CONF_TIME, error_sleep, "smtpd_error_sleep_time"),
 };

@@ -132,6 +132,11 @@ inline_and_static_stand_in_main_cf(void **state)
 	static const struct pair same[] = { { "x", "5000" }, { "y", "5000" } };
 	static const struct pair words[] = { { "x", "a b" } };
 	static const struct pair none[] = { { "x", "(tempfail)" } };
+	static const struct pair rules[] = {
+		{ "get", "bogus" },
+		{ "x{1}", "1" },
+		{ "GET2", "(absent)" },
+	};
 	struct why why;
 
 	(void)state;
@@ -139,6 +144,8 @@ inline_and_static_stand_in_main_cf(void **state)
 	check_table("static:5000", same, 2);
 	check_table("static:{ a b }", words, 1);
 	check_table("fail:x", none, 1);
+	check_table("regexp:{{/^GET$/ bogus}, { /^x[{](.)[}]/ $1 }}", rules, 3);
+	assert_null(dict_open("regexp:{/a/ b", 0, &why));
 	assert_null(dict_open("inline:a=1", 0, &why));
 	assert_null(dict_open("inline:{ a }", 0, &why));
 }
