@@ -11,8 +11,8 @@ enter(struct smtpd_session *s, enum smtpd_state state)
 {
 	/* From where each state can be reached. */
 	static const unsigned from[] = {
-		[SMTPD_START] = BIT(SMTPD_START) | BIT(SMTPD_MAIL) |
-		    BIT(SMTPD_RCPT) | BIT(SMTPD_DATA),
+		[SMTPD_START] = BIT(SMTPD_START) | BIT(SMTPD_HELLO) |
+		    BIT(SMTPD_MAIL) | BIT(SMTPD_RCPT) | BIT(SMTPD_DATA),
 		[SMTPD_HELLO] = BIT(SMTPD_DONE) - 1,
 		[SMTPD_MAIL] = BIT(SMTPD_START) | BIT(SMTPD_HELLO),
 		[SMTPD_RCPT] = BIT(SMTPD_MAIL) | BIT(SMTPD_RCPT),
@@ -263,11 +263,17 @@ run_command(struct smtpd_session *s, struct span verb, struct span arg,
 {
 	const struct command *c = &commands[s->command];
 
+	if (s->denied && s->command != SMTPD_CMD_QUIT)
+		return reply_error(s,
+		    "503 5.7.0 Error: access denied for %.*s[%.*s]",
+		    (int)s->facts.client_name.n, s->facts.client_name.p,
+		    (int)s->facts.client_addr.n, s->facts.client_addr.p);
 	if (s->command == SMTPD_CMD_UNKNOWN)
 		return unknown_command(s, verb, line);
 	if (c->is_junk && s->junk++ > s->config->junk_commands)
 		s->errors++;
-	if (c->needs_helo && s->config->helo_required && !s->helo[0])
+	if (c->needs_helo && s->config->helo_required &&
+	    s->hello == SMTPD_START)
 		return reply_error(s, "503 5.5.1 Error: send HELO/EHLO first");
 	if (!(c->states & BIT(s->state)))
 		return reply_error(s, "%s", c->otherwise);
@@ -316,6 +322,7 @@ session_line(struct smtpd_session *s, struct span line)
 	struct span rest = line, verb = { 0 };
 
 	begin_step(s, SMTPD_WANT_LINE);
+	s->facts.helo = session_helo(s);
 	take_blanks(&rest);
 	s->command = SMTPD_CMD_UNKNOWN;
 	if (!take_word(&rest, &verb))
@@ -373,7 +380,7 @@ greet(struct smtpd_session *s)
 	return reply_ok(s, "220 %s", s->config->banner);
 }
 
-/* At the connection: who is refused here hears nothing else. */
+/* At the connection: who is refused may only QUIT. */
 static enum smtpd_want
 client_checked(struct smtpd_session *s, const struct access_verdict *v)
 {
@@ -381,8 +388,10 @@ client_checked(struct smtpd_session *s, const struct access_verdict *v)
 		greet(s);
 		return s->want;
 	}
+	s->denied = true;
+	s->want = SMTPD_WANT_LINE;
 	reply_verdict(s, v);
-	return hang_up(s);
+	return s->want;
 }
 
 static enum outcome
@@ -556,7 +565,7 @@ session_protocol(const struct smtpd_session *s)
 struct span
 session_helo(const struct smtpd_session *s)
 {
-	if (!s->helo[0])
+	if (s->hello == SMTPD_START)
 		return (struct span){ 0 };
 	return (struct span){ s->helo, strlen(s->helo) };
 }

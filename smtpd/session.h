@@ -148,6 +148,7 @@ struct smtpd_session {
 	struct span addr; /* that is being checked */
 
 	bool esmtp;
+	bool denied; /* since the connection */
 	bool slow;
 	const char *broken; /* why the session ended early: "too many errors" */
 	int64_t errors;

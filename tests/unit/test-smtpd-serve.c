@@ -324,6 +324,14 @@ commands_may_end_in_lf_but_not_where_that_is_refused(void **state)
 	(void)state;
 	assert_span(converse(SPAN("HELO c\nNOOP\r\nQUIT\n"), 64),
 	    SPAN(GREETED "250 2.0.0 Ok\r\n" BYE));
+	for (size_t step = 1; step < 60; step++) {
+		prepare(SPAN("HELO c\n" MAIL "a\n.\n" MAIL "b\r\n.\n" QUIT),
+		    step);
+		fx.bare_lf = BACKEND_LF_ENDS_DATA;
+		task_run_virtual(be_client, NULL);
+		assert_span(said(),
+		    SPAN(GREETED GO QUEUED("Q1") GO QUEUED("Q2") BYE));
+	}
 	prepare(SPAN(HELLO MAIL "a\nb\r\n.\r\n" QUIT), 64);
 	fx.bare_lf = BACKEND_LF_REFUSED;
 	task_run_virtual(be_client, NULL);

@@ -377,8 +377,22 @@ refusals_come_when_they_are_not_delayed(void **state)
 	buf_init(&out, storage, sizeof(storage));
 	assert_int_equal(session_init(&s, &own, &stranger, arena, &out),
 	    SMTPD_WANT_ACCESS);
-	assert_int_equal(session_access(&s, &v), SMTPD_WANT_CLOSE);
+	assert_int_equal(session_access(&s, &v), SMTPD_WANT_LINE);
 	assert_span(buf_span(&out), SPAN("554 5.7.1 go\r\n"));
+	buf_drop(&out, out.n);
+	session_line(&s, SPAN("EHLO c"));
+	assert_span(buf_span(&out),
+	    SPAN("503 5.7.0 Error: access denied for "
+		 "unknown[192.0.2.1]\r\n"));
+	assert_int_equal(session_line(&s, SPAN("QUIT")), SMTPD_WANT_CLOSE);
+
+	/* Who says a wrong name may say another. */
+	own.lists = BIT(ACCESS_HELO);
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &own, &stranger, arena, &out);
+	assert_int_equal(session_line(&s, SPAN("HELO c")), SMTPD_WANT_ACCESS);
+	assert_int_equal(session_access(&s, &v), SMTPD_WANT_LINE);
+	assert_int_equal(s.state, SMTPD_START);
 	own.lists = BIT(ACCESS_SENDER);
 	buf_init(&out, storage, sizeof(storage));
 	assert_int_equal(session_init(&s, &own, &stranger, arena, &out),
