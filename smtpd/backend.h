@@ -19,7 +19,7 @@ enum {
 struct backend_times {
 	int64_t timeout; /* smtpd_timeout */
 	int64_t error_sleep; /* smtpd_error_sleep_time */
-	int64_t line_max; /* line_length_limit, or more */
+	int64_t line_max; /* line_length_limit, bytes */
 };
 
 /* How a bare LF is taken from a client. */

@@ -238,7 +238,9 @@ log_mail(const struct backend_mail *m)
 		text_span(m->client->addr) };
 
 	maillog_client(id, &client, none, none);
-	maillog_message_id(id, (struct span){ m->scan.id, m->scan.id_n });
+	maillog_message_id(id,
+	    m->scan.id_n ? (struct span){ m->scan.id, m->scan.id_n }
+			 : SPAN("<>"));
 }
 
 static void

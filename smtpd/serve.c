@@ -10,7 +10,7 @@
 enum {
 	IN_MAX = 4096,
 	OUT_MAX = SMTPD_REPLY_MAX,
-	LINE_MAX_BYTES = IN_MAX,
+	LINE_LEAST = 512, /* RFC 5321, section 4.5.3.1.4 */
 	GOODBYE_MS = 2000,
 	TXN_LIMIT = 1 << 20, /* bytes of a transaction's addresses */
 };
@@ -132,6 +132,14 @@ is_over(struct client *c, enum stream_result r)
 	return true;
 }
 
+static size_t
+line_max(const struct client *c)
+{
+	if (c->times.line_max < LINE_LEAST)
+		return LINE_LEAST;
+	return c->times.line_max < IN_MAX ? (size_t)c->times.line_max : IN_MAX;
+}
+
 /* Gives the session its next line. False: the client has no more to say. */
 static bool
 take_line(struct client *c)
@@ -141,7 +149,7 @@ take_line(struct client *c)
 	    : STREAM_LF_TOO;
 	size_t before;
 	struct span line;
-	enum stream_result r = stream_line(c->stream, LINE_MAX_BYTES, mode,
+	enum stream_result r = stream_line(c->stream, line_max(c), mode,
 	    task_after(c->times.timeout), &line);
 
 	if (r != STREAM_OK)

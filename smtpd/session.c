@@ -45,6 +45,9 @@ want(struct smtpd_session *s, enum smtpd_want w)
  * Appends a line of text, in which what a client sent shows as characters that
  * can be seen. What is too long is cut.
  */
+static void put_line(struct smtpd_session *s, const char *fmt, va_list ap)
+    PRINTF_LIKE(2, 0);
+
 static void
 put_line(struct smtpd_session *s, const char *fmt, va_list ap)
 {
