@@ -45,13 +45,21 @@ warm_up(const struct conf *c, struct why *why)
 	return params_open(c, why);
 }
 
+/* NULL once it has ended, as when all tasks are cancelled. */
+static struct task *notifier;
+
+static void
+serve_notifier(void *path)
+{
+	notify_serve(path);
+	notifier = NULL;
+}
+
 static void
 serve(void *arg)
 {
-	struct task *notifier = task_spawn(notify_serve, qmgr_socket,
-	    "notify qmgr");
-
 	(void)arg;
+	notifier = task_spawn(serve_notifier, qmgr_socket, "notify qmgr");
 	if (!notifier)
 		die("no memory for a task");
 	service_accept(serve_conn, "smtp");
@@ -59,7 +67,8 @@ serve(void *arg)
 	while (task_sleep(task_after(SESSIONS_CHECK_MS)) != TASK_CANCELLED &&
 	    sessions > 0)
 		continue;
-	task_cancel(notifier);
+	if (notifier)
+		task_cancel(notifier);
 }
 
 int

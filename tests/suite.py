@@ -402,7 +402,8 @@ class Suite:
             r"(ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime error:)"
             r"[\s\S]{0,6000}", self.console.read_text("latin-1"))
         if report:
-            raise AssertionError("a sanitizer reported:\n" + report.group())
+            raise AssertionError("a sanitizer reported:\n"
+                                 + with_places(report.group()))
         if self.trouble_is_expected:
             return
         bad = [line for line in self.log.text().splitlines()
@@ -551,6 +552,19 @@ class Suite:
                 parts += [f"-- {path.name}, {len(lines)} lines",
                           *lines[-200:]]
         return "\n".join(parts)
+
+
+def with_places(report):
+    """Names functions and lines in a sanitizer's report.
+
+    A daemon in its sandbox cannot start the program that would do it.
+    """
+    def place(found):
+        done = subprocess.run(["addr2line", "-s", "-f", "-e", found[1],
+                               found[2]], capture_output=True, text=True,
+                              check=False)
+        return " ".join(done.stdout.split()) or found[0]
+    return re.sub(r"\((/\S+/postrider/\S+)\+(0x[0-9a-f]+)\)", place, report)
 
 
 class Maker:

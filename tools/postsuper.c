@@ -24,7 +24,7 @@ enum {
 	ACTIONS_MAX = 64,
 };
 
-static const char qmgr_path[] = "public/qmgr";
+static const char *const qmgr_paths[] = { "public/qmgr", "private/qmgr" };
 
 /* What -d, -h, -H and -r do, and how it is told. */
 static struct action_kind {
@@ -312,7 +312,8 @@ open_queue(const char *dir)
 	work.q = queue_open(".", QUEUE_OWN, false, &why);
 	if (!work.q)
 		fail(EX_UNAVAILABLE, "", why.text);
-	work.qmgr = sock_unix_connect(qmgr_path);
+	for (size_t i = 0; i < COUNT_OF(qmgr_paths) && work.qmgr < 0; i++)
+		work.qmgr = sock_unix_connect(qmgr_paths[i]);
 	conf_free(c);
 }
 

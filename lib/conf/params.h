@@ -7,8 +7,9 @@
  *	PARAM_ENUM(NAME, DEFAULT, "word word ...", SINCE, STATE, "meaning")
  *
  * TYPE is a conf_type without CONF_. DEFAULT is a text as main.cf would have
- * it. Words of an enum that mean the same have a | between them. MIN and MAX bound a number (time: seconds); for a text MIN 1 says that it
- * must not be empty. The unit of a time without one is that of its DEFAULT.
+ * it. Words of an enum that mean the same have a | between them. MIN and MAX
+ * bound a number (time: seconds); for a text MIN 1 says that it must not be
+ * empty. The unit of a time without one is that of its DEFAULT.
  * SINCE is the version of Postfix that brought it (0: always), or PARAM_OURS.
  */
 #ifndef CONF_PARAMS_H

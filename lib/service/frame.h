@@ -49,6 +49,7 @@ struct frame {
 	service_parent_fn *on_parent;
 	unsigned own_tasks; /* of the frame, that run beside the daemon's */
 	bool stopping;
+	bool orphaned; /* the parent is gone, and that does not stop us */
 	struct bell stop;
 	int64_t drain_by; /* TASK_NEVER until it is stopping */
 	unsigned busy;

@@ -131,7 +131,10 @@ frame_parent(void *arg)
 		    &n)) == STREAM_OK)
 		handle(packet, fds, n);
 	if ((r == STREAM_EOF || r == STREAM_FAILED) &&
-	    frame.spec->user != SERVICE_SELF) {
+	    frame.spec->user == SERVICE_SELF) {
+		frame.orphaned = true;
+		bell_ring(&frame.stop);
+	} else if (r == STREAM_EOF || r == STREAM_FAILED) {
 		frame_stop();
 		if (task_sleep(frame.drain_by) == TASK_TIMEOUT)
 			r = STREAM_TIMEOUT;

@@ -68,6 +68,12 @@ service_stop_bell(void)
 	return &frame.stop;
 }
 
+bool
+service_orphaned(void)
+{
+	return frame.orphaned;
+}
+
 struct limits *
 service_limits(void)
 {

@@ -84,6 +84,12 @@ int service_listener(size_t i);
 bool service_stopping(void);
 struct bell *service_stop_bell(void);
 
+/*
+ * Whether the broker that forked us is gone, for SERVICE_SELF: nobody will send
+ * us anything new. The stop bell rings then, too.
+ */
+bool service_orphaned(void);
+
 /* The shared counts of this service; never NULL. */
 struct limits *service_limits(void);
 

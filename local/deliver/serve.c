@@ -376,8 +376,8 @@ end_of_life(void)
 {
 	if (self.running_n)
 		return TASK_NEVER;
-	if (!self.qmgr)
-		return self.lost + ATTACH_MS;
+	if (!self.qmgr && self.next_qmgr < 0)
+		return service_orphaned() ? 0 : self.lost + ATTACH_MS;
 	return is_done() ? self.last_work + IDLE_MS : TASK_NEVER;
 }
 

@@ -34,6 +34,12 @@ service_stopping(void)
 	return stopping;
 }
 
+bool
+service_orphaned(void)
+{
+	return false;
+}
+
 struct bell *
 service_stop_bell(void)
 {
