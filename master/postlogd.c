@@ -17,6 +17,7 @@
 
 enum {
 	AT_ONCE = 32, /* packets of one system call */
+	GATHER_MS = 20, /* for lines to come together; the stream has room */
 };
 
 static const struct conf_field fields[] = {
@@ -109,8 +110,12 @@ serve(void *arg)
 
 	(void)arg;
 	while (!service_stopping() &&
-	    task_wait_any(w, COUNT_OF(w), TASK_NEVER) == TASK_READY)
+	    task_wait_any(w, COUNT_OF(w), TASK_NEVER) == TASK_READY) {
 		task_offload(TASK_DISK, drain, NULL);
+		if (bell_wait(service_stop_bell(), task_after(GATHER_MS)) ==
+		    TASK_CANCELLED)
+			break;
+	}
 	task_offload(TASK_DISK, drain, NULL);
 }
 

@@ -36,6 +36,7 @@ static struct {
 	char name[TAG_MAX / 2];
 	char service[TAG_MAX / 2];
 	int fd;
+	uint32_t pid; /* asked for once; 0: not yet */
 	bool debug;
 } own = { .name = "postrider", .service = "?", .fd = -1 };
 
@@ -47,6 +48,7 @@ log_init(const char *name, const char *service, int fd)
 	snprintf(own.name, sizeof(own.name), "%s", name);
 	snprintf(own.service, sizeof(own.service), "%s", service);
 	own.fd = fd;
+	own.pid = (uint32_t)getpid();
 }
 
 bool
@@ -208,7 +210,7 @@ make_record(uint8_t event, enum log_level level, struct span tag)
 	return (struct log_record){
 		.level = level,
 		.event = event,
-		.pid = (uint32_t)getpid(),
+		.pid = own.pid ? own.pid : (uint32_t)getpid(),
 		.time = clock_wall(),
 		.n = 1,
 		.fields = { { LOG_FIELD_TAG, tag } },

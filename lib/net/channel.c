@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	READS_IN_A_ROW = 16
-};
-
 /* A packet that the socket did not take yet. */
 struct kept {
 	struct link link;
@@ -27,7 +23,6 @@ struct channel {
 	struct link kept;
 	size_t kept_n; /* bytes */
 	struct bell filled; /* rung when there is something to send */
-	unsigned reads; /* in a row that found a packet */
 	bool broken; /* the peer does not take any more */
 	char in[];
 };
@@ -179,15 +174,11 @@ channel_recv(struct channel *ch, int64_t deadline, struct span *packet_r,
 
 	*n_r = 0;
 	while (n == -EAGAIN) {
-		if (ch->reads % READS_IN_A_ROW == 0) {
-			enum stream_result r = wait_turn(ch, TASK_INPUT,
-			    deadline);
+		enum stream_result r = wait_turn(ch, TASK_INPUT, deadline);
 
-			if (r != STREAM_OK)
-				return r;
-		}
+		if (r != STREAM_OK)
+			return r;
 		n = sock_recv(ch->fd, ch->in, ch->packet_max, fds_r, n_r);
-		ch->reads = n > 0 ? ch->reads + 1 : 0;
 	}
 	if (n == 0 || n == -ECONNRESET || n == -EPIPE)
 		return STREAM_EOF;

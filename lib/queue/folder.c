@@ -227,9 +227,9 @@ folder_read(int fd, char *to, size_t max, uint64_t at, size_t *n_r)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (n == 0)
-			break;
 		*n_r += (size_t)n;
+		if (*n_r < max) /* a file gives less only at its end */
+			break;
 	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 enum {
+	FRONT_READ = 8 << 10, /* a small message as a whole, in one call */
 	STATES_READ = 16 << 10, /* of states, with the envelope, at once */
 	STATES_MAX = 1 << 30,
 };
@@ -17,7 +18,8 @@ enum {
 struct tail {
 	struct record_head head;
 	struct record_trailer trailer;
-	char head_bytes[RECORD_HEAD];
+	char *front; /* the first of the file: the head, and maybe all */
+	size_t front_n;
 	char *p; /* from the envelope on */
 	size_t n;
 	size_t size;
@@ -26,6 +28,7 @@ struct tail {
 static void
 tail_freep(struct tail *t)
 {
+	free(t->front);
 	free(t->p);
 }
 
@@ -42,18 +45,17 @@ all_zero(const char *p, size_t n)
 static int
 read_head(int fd, struct tail *t)
 {
-	size_t n;
-	int err = folder_read(fd, t->head_bytes, RECORD_HEAD, 0, &n);
+	struct span head = { NULL, RECORD_HEAD };
+	int err;
 
+	t->front = zalloc(FRONT_READ);
+	err = folder_read(fd, t->front, FRONT_READ, 0, &t->front_n);
 	if (err)
 		return err;
-	if (all_zero(t->head_bytes, n))
+	if (t->front_n < RECORD_HEAD || all_zero(t->front, RECORD_HEAD))
 		return -ENODATA;
-	if (n < RECORD_HEAD)
-		return -ENODATA;
-	return record_read_head((struct span){ t->head_bytes, n }, &t->head)
-	    ? 0
-	    : -EBADMSG;
+	head.p = t->front;
+	return record_read_head(head, &t->head) ? 0 : -EBADMSG;
 }
 
 static size_t
@@ -92,10 +94,28 @@ check_size(int fd, const struct tail *t)
 	return (uint64_t)st.st_size < record_states_at(&t->head) ? -ENODATA : 0;
 }
 
+/* The front was the whole file. False: it was not. */
+static bool
+is_in_front(struct tail *t)
+{
+	uint64_t at = record_envelope_at(&t->head);
+
+	if (t->front_n == FRONT_READ || at > t->front_n)
+		return false;
+	t->n = t->front_n - (size_t)at;
+	t->p = zalloc(t->n + 1);
+	memcpy(t->p, t->front + at, t->n);
+	return true;
+}
+
 static int
 read_to_end(int fd, struct tail *t)
 {
-	int err = check_size(fd, t);
+	int err;
+
+	if (is_in_front(t))
+		return 0;
+	err = check_size(fd, t);
 
 	if (!err)
 		err = read_more(fd, t, states_offset(t) + STATES_READ);
@@ -134,7 +154,7 @@ read_tail(int fd, struct tail *t)
 	if (err)
 		return err;
 
-	struct span head = { t->head_bytes, RECORD_HEAD };
+	struct span head = { t->front, RECORD_HEAD };
 	struct span envelope = { t->p, (size_t)t->head.envelope_length };
 	return record_checksum(head, envelope) == t->trailer.checksum
 	    ? 0
