@@ -258,6 +258,24 @@ make_room(struct client *c)
 	return false;
 }
 
+/*
+ * Who said QUIT, and nothing behind it, gets the last reply and is gone: there is
+ * nothing on its way that could make the kernel discard it.
+ */
+static void
+say_goodbye(struct client *c)
+{
+	int64_t by = task_after(GOODBYE_MS);
+
+	if (c->session.broken)
+		log_broken(c, c->session.broken);
+	if (c->session.command == SMTPD_CMD_QUIT && !c->session.broken &&
+	    stream_pending(c->stream) == 0)
+		(void)!stream_flush(c->stream, by);
+	else
+		stream_finish(c->stream, by);
+}
+
 /* Does what the session wants until it, or the client, wants no more. */
 static void
 converse(struct client *c)
@@ -284,9 +302,7 @@ converse(struct client *c)
 			commit(c);
 			break;
 		case SMTPD_WANT_CLOSE:
-			if (c->session.broken)
-				log_broken(c, c->session.broken);
-			stream_finish(c->stream, task_after(GOODBYE_MS));
+			say_goodbye(c);
 			return;
 		}
 }

@@ -4,8 +4,6 @@
 #include "service/fds.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +18,6 @@ enum {
 struct accepted {
 	struct service_conn conn;
 	struct sockaddr_storage peer;
-	struct sockaddr_storage own;
 };
 
 /* A worker at its limit waits for the end of a session here. */
@@ -31,6 +28,7 @@ struct acceptor {
 	const char *name;
 	struct task_wait *waits; /* the listeners, then the bell */
 	size_t n; /* listeners */
+	unsigned in_a_row; /* more than one only while there are many */
 	int64_t warned_limit;
 	int64_t warned_fds;
 };
@@ -64,17 +62,13 @@ service_conn_freep(struct service_conn **c)
 	service_conn_free(*c);
 }
 
-static void
-learn_addresses(struct accepted *a)
+void
+service_conn_own(const struct service_conn *c, struct sockaddr_storage *own_r)
 {
-	socklen_t len = sizeof(a->own);
-	int on = 1;
+	socklen_t len = sizeof(*own_r);
 
-	if (getsockname(a->conn.fd, (struct sockaddr *)&a->own, &len) < 0)
-		a->own.ss_family = AF_UNSPEC;
-	if (a->own.ss_family == AF_INET || a->own.ss_family == AF_INET6)
-		(void)setsockopt(a->conn.fd, IPPROTO_TCP, TCP_NODELAY, &on,
-		    sizeof(on));
+	if (getsockname(c->fd, (struct sockaddr *)own_r, &len) < 0)
+		own_r->ss_family = AF_UNSPEC;
 }
 
 /* Takes a connection, for which there is a permit. Returns 0 or -errno. */
@@ -84,7 +78,7 @@ accept_one(struct acceptor *ac, int listener)
 	struct accepted *a = zalloc(sizeof(*a));
 	socklen_t len = sizeof(a->peer);
 
-	a->conn = (struct service_conn){ -1, &a->peer, &a->own };
+	a->conn = (struct service_conn){ -1, &a->peer };
 	a->conn.fd = accept4(listener, (struct sockaddr *)&a->peer, &len,
 	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (a->conn.fd < 0) {
@@ -93,7 +87,6 @@ accept_one(struct acceptor *ac, int listener)
 		service_conn_free(&a->conn);
 		return err;
 	}
-	learn_addresses(a);
 	if (!task_spawn(ac->fn, &a->conn, "%s %d", ac->name, a->conn.fd)) {
 		service_conn_free(&a->conn);
 		return -ENOMEM;
@@ -172,7 +165,10 @@ void
 service_accept(task_fn *fn, const char *task_name)
 {
 	size_t n = frame.options.listeners_n;
-	struct acceptor ac = { .fn = fn, .name = task_name, .n = n };
+	struct acceptor ac = { .fn = fn,
+		.name = task_name,
+		.n = n,
+		.in_a_row = 1 };
 
 	bell_init(&freed, "a free session");
 	ac.waits = zalloc((n + 1) * sizeof(*ac.waits));

@@ -103,9 +103,12 @@ struct limits *service_limits(void);
 struct service_conn {
 	int fd;
 	struct sockaddr_storage *peer; /* AF_UNIX: of no use */
-	struct sockaddr_storage *own;
 };
 void service_accept(task_fn *fn, const char *task_name);
+
+/* Our own end: AF_UNSPEC if that cannot be known. A system call. */
+void service_conn_own(const struct service_conn *c,
+    struct sockaddr_storage *own_r);
 
 /*
  * Closes ->fd unless that is -1, and gives the count back. NULL is fine. Returns
