@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/scan.h"
 #include "base/sock.h"
+#include "conf/params.h"
 #include "master/dirs.h"
 #include "master/pidfile.h"
 #include "master/plan.h"
@@ -363,6 +364,23 @@ report_unused(const char *name, const char *raw, void *arg)
 	    raw);
 }
 
+/* What is accepted for the sake of a main.cf of Postfix. */
+static void
+report_idle(const char *name, const char *raw, void *arg)
+{
+	const struct param *p = param_find((struct span){ name, strlen(name) });
+	const char *file = "main.cf";
+	unsigned line = 0;
+
+	(void)arg;
+	if (!p || p->state == PARAM_WORKS)
+		return;
+	(void)conf_source(conf, name, &file, &line);
+	printf("warning: %s:%u: %s = %s: %s\n", file, line, name, raw,
+	    p->state == PARAM_NOT_YET ? "does nothing in this version"
+				      : "has no effect here");
+}
+
 static void
 check_users(void)
 {
@@ -424,6 +442,7 @@ check(char **args)
 	check_users();
 	check_dirs();
 	check_sandbox();
+	conf_each(conf, report_idle, NULL);
 	conf_each_unused(conf, report_unused, NULL);
 	return errors > 0 ? FAILED : 0;
 }

@@ -272,8 +272,8 @@ give_up(struct entry *e, const char *dsn, const char *text)
 	for (size_t i = 0; i < e->n; i++)
 		if (m->body->rcpts[e->rcpts[i]].open)
 			decide_here(m, e->rcpts[i], QUEUE_DELAYED, dsn, text);
-	if (scheduler_done(&qmgr.scheduler, e, NULL, service_wall() / 1000))
-		must(!"without a reason nothing dies");
+	/* Without a reason nothing dies. */
+	must(!scheduler_done(&qmgr.scheduler, e, NULL, service_wall() / 1000));
 	message_unref(m);
 	bell_ring_one(&qmgr.dispatch);
 }

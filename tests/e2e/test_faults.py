@@ -77,6 +77,20 @@ def test_a_misspelt_parameter_is_a_warning_with_its_line(make_suite):
         "smtpd_recipient_limits = 5\n" in done.stdout
 
 
+def test_what_does_nothing_here_is_a_warning(make_suite):
+    suite = make_suite()
+    suite.set(max_use="5", biff="no")
+    suite.write()
+    done = suite.run("postrider", "-c", suite.etc, "check")
+    lines = (suite.etc / "main.cf").read_text().splitlines()
+    for text, words in (("max_use = 5", "has no effect here"),
+                        ("biff = no", "does nothing in this version")):
+        assert f"warning: main.cf:{lines.index(text) + 1}: {text}: {words}" \
+            in done.stdout.splitlines()
+    assert done.returncode == 0
+    assert "smtpd_banner" not in done.stdout
+
+
 def test_a_reload_with_a_fault_keeps_what_was(make_suite):
     suite = make_suite()
     suite.trouble_is_expected = True

@@ -1,11 +1,14 @@
 """The commands that administrators and their scripts call."""
 import json
+import pathlib
 import re
 import subprocess
 
 import pytest
 
 from suite import wait_for
+
+HERE = pathlib.Path(__file__).parent
 
 
 def queued(make_suite, n=3):
@@ -45,6 +48,17 @@ def test_postconf(make_suite):
     unknown = tool(suite, "postconf", "nosuchparameter", ok=False)
     assert "unknown parameter" in unknown.stderr
     assert unknown.stdout == ""
+
+
+def test_defaults_are_those_of_postfix(make_suite):
+    """What Postfix 3.7.11 prints for a sample of its parameters."""
+    suite = make_suite()
+    suite.write()
+    want = (HERE.parent / "data" / "postconf-d").read_text().splitlines()
+    names = [line.split(" =")[0] for line in want]
+    out = tool(suite, "postconf", "-d", *names).stdout.splitlines()
+    assert out == want
+    assert len(want) == 100
 
 
 def test_postqueue_and_mailq(make_suite):
