@@ -59,7 +59,7 @@ bare_lf_of(const struct backend_client *c)
 {
 	/* In the order of the parameter table: no normalize reject note. */
 	static const enum backend_bare_lf modes[] = {
-		BACKEND_LF_ENDS_LINE,
+		BACKEND_LF_ENDS_DATA,
 		BACKEND_LF_ENDS_LINE,
 		BACKEND_LF_REFUSED,
 		BACKEND_LF_NOTED,
@@ -67,7 +67,7 @@ bare_lf_of(const struct backend_client *c)
 
 	must(params.bare_lf >= 0 && params.bare_lf < (int)COUNT_OF(modes));
 	if (has_client(resources.bare_lf_exceptions, c))
-		return BACKEND_LF_ENDS_LINE;
+		return BACKEND_LF_ENDS_DATA;
 	return modes[params.bare_lf];
 }
 

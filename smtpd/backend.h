@@ -25,6 +25,7 @@ struct backend_times {
 /* How a bare LF is taken from a client. */
 enum backend_bare_lf {
 	BACKEND_LF_ENDS_LINE,
+	BACKEND_LF_ENDS_DATA, /* that too: LF.LF is an end of data */
 	BACKEND_LF_NOTED, /* the same, and logged */
 	BACKEND_LF_REFUSED,
 };

@@ -185,7 +185,8 @@ ask_space(struct client *c)
 static bool
 is_refused_lf(struct client *c, const struct dots *d)
 {
-	if (!d->bare_lf || c->who.bare_lf == BACKEND_LF_ENDS_LINE)
+	if (!d->bare_lf || c->who.bare_lf == BACKEND_LF_ENDS_LINE ||
+	    c->who.bare_lf == BACKEND_LF_ENDS_DATA)
 		return false;
 	if (!c->said_bare_lf)
 		log_info("NOQUEUE: %s: DATA from %s[%s]: bare <LF> received",
@@ -199,7 +200,11 @@ is_refused_lf(struct client *c, const struct dots *d)
 static bool
 take_data(struct client *c)
 {
-	struct dots d = { .lf_too = c->who.bare_lf != BACKEND_LF_REFUSED };
+	struct dots d = {
+		.lf_too = c->who.bare_lf != BACKEND_LF_REFUSED,
+		.lf_ends = c->who.bare_lf == BACKEND_LF_ENDS_DATA ||
+		    c->who.bare_lf == BACKEND_LF_NOTED,
+	};
 	enum smtpd_data result = SMTPD_DATA_OK;
 	struct span piece;
 

@@ -263,6 +263,11 @@ run_command(struct smtpd_session *s, struct span verb, struct span arg,
 {
 	const struct command *c = &commands[s->command];
 
+	if (s->is_refused && s->command != SMTPD_CMD_QUIT)
+		return reply_error(s,
+		    "503 5.7.0 Error: access denied for %.*s[%.*s]",
+		    (int)s->facts.client_name.n, s->facts.client_name.p,
+		    (int)s->facts.client_addr.n, s->facts.client_addr.p);
 	if (s->command == SMTPD_CMD_UNKNOWN)
 		return unknown_command(s, verb, line);
 	if (c->is_junk && s->junk++ > s->config->junk_commands)
@@ -373,7 +378,7 @@ greet(struct smtpd_session *s)
 	return reply_ok(s, "220 %s", s->config->banner);
 }
 
-/* At the connection: who is refused here hears nothing else. */
+/* At the connection: who is refused may still say QUIT (RFC 5321, 3.1). */
 static enum smtpd_want
 client_checked(struct smtpd_session *s, const struct access_verdict *v)
 {
@@ -382,7 +387,10 @@ client_checked(struct smtpd_session *s, const struct access_verdict *v)
 		return s->want;
 	}
 	reply_verdict(s, v);
-	return hang_up(s);
+	if (s->state == SMTPD_DONE)
+		return hang_up(s);
+	s->is_refused = true;
+	return s->want = SMTPD_WANT_LINE;
 }
 
 static enum outcome

@@ -148,6 +148,7 @@ struct smtpd_session {
 	struct span addr; /* that is being checked */
 
 	bool esmtp;
+	bool is_refused; /* as a client: nothing but QUIT works */
 	bool slow;
 	const char *broken; /* why the session ended early: "too many errors" */
 	int64_t errors;

@@ -377,8 +377,14 @@ refusals_come_when_they_are_not_delayed(void **state)
 	buf_init(&out, storage, sizeof(storage));
 	assert_int_equal(session_init(&s, &own, &stranger, arena, &out),
 	    SMTPD_WANT_ACCESS);
-	assert_int_equal(session_access(&s, &v), SMTPD_WANT_CLOSE);
+	assert_int_equal(session_access(&s, &v), SMTPD_WANT_LINE);
 	assert_span(buf_span(&out), SPAN("554 5.7.1 go\r\n"));
+	buf_drop(&out, out.n);
+	assert_int_equal(session_line(&s, SPAN(SENDER)), SMTPD_WANT_LINE);
+	assert_memory_equal(out.p, "503 5.7.0 Error: access denied", 30);
+	buf_drop(&out, out.n);
+	assert_int_equal(session_line(&s, SPAN("QUIT")), SMTPD_WANT_CLOSE);
+	assert_span(buf_span(&out), SPAN("221 2.0.0 Bye\r\n"));
 	own.lists = BIT(ACCESS_SENDER);
 	buf_init(&out, storage, sizeof(storage));
 	assert_int_equal(session_init(&s, &own, &stranger, arena, &out),
