@@ -93,9 +93,7 @@ helo_checked(struct smtpd_session *s, const struct access_verdict *v)
 	s->helo[0] = '\0';
 	s->facts.helo = (struct span){ 0 };
 	s->hello = SMTPD_START;
-	if (s->state != SMTPD_DONE)
-		enter(s, SMTPD_DONE);
-	s->want = SMTPD_WANT_CLOSE;
+	enter(s, SMTPD_START);
 	return reply_verdict(s, v);
 }
 

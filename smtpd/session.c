@@ -11,8 +11,7 @@ enter(struct smtpd_session *s, enum smtpd_state state)
 {
 	/* From where each state can be reached. */
 	static const unsigned from[] = {
-		[SMTPD_START] = BIT(SMTPD_START) | BIT(SMTPD_MAIL) |
-		    BIT(SMTPD_RCPT) | BIT(SMTPD_DATA),
+		[SMTPD_START] = BIT(SMTPD_DONE) - 1,
 		[SMTPD_HELLO] = BIT(SMTPD_DONE) - 1,
 		[SMTPD_MAIL] = BIT(SMTPD_START) | BIT(SMTPD_HELLO),
 		[SMTPD_RCPT] = BIT(SMTPD_MAIL) | BIT(SMTPD_RCPT),
