@@ -186,13 +186,14 @@ class Message:
     def content(self):
         """What the client sent: less the lines that we put on top."""
         lines = self.data.split(b"\n")
+        ours = {b"Return-Path", b"Delivered-To", b"X-Original-To",
+                b"Received"}
         at = 0
-        for name in (b"Return-Path:", b"Delivered-To:", b"X-Original-To:",
-                     b"Received:"):
-            if lines[at].startswith(name):
+        while (name := lines[at].split(b":")[0]) in ours:
+            ours.remove(name)
+            at += 1
+            while lines[at].startswith((b" ", b"\t")):
                 at += 1
-                while lines[at].startswith((b" ", b"\t")):
-                    at += 1
         return b"\n".join(lines[at:])
 
 
