@@ -9,6 +9,7 @@
 #include "master/dirs.h"
 #include "master/pidfile.h"
 #include "master/plan.h"
+#include "master/selfcheck.h"
 #include "service/msg.h"
 #include "service/sandbox.h"
 
@@ -434,7 +435,9 @@ check(char **args)
 	if (load())
 		return FAILED;
 	p = plan_load(dir, report_note, NULL, &why);
-	if (!p)
+	if (p)
+		selfcheck_services(p, dir, report_error, NULL);
+	else
 		report_error(why.text, NULL);
 	plan_free(p);
 	if (geteuid() != 0)

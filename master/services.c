@@ -138,9 +138,24 @@ count_workers(const struct service *s, bool ready_only)
 	return n;
 }
 
+/* How many generations that are alive are younger than `generation`. */
+static unsigned
+younger(const struct service *s, unsigned generation)
+{
+	unsigned n = 0, last = generation;
+
+	/* Workers stand in the order of their start, so of their generation. */
+	for (struct worker *w = next_worker(s, NULL); w; w = next_worker(s, w))
+		if (w->generation > last) {
+			last = w->generation;
+			n++;
+		}
+	return n;
+}
+
 /*
  * The new generation is ready: the old ones finish what they have, and the
- * oldest, if there are too many, do not even that.
+ * oldest, if too many are alive, do not even that.
  */
 static void
 retire_old(struct service *s)
@@ -153,7 +168,7 @@ retire_old(struct service *s)
 		if (w->generation == s->generation || is_single(s))
 			continue;
 		drain_worker(w);
-		if (w->generation + GENERATIONS <= s->generation)
+		if (younger(s, w->generation) >= GENERATIONS)
 			end_worker(w, SIGTERM);
 	}
 }

@@ -42,23 +42,64 @@ find_value(const struct log_record *r, struct span name)
 	return (struct span){ 0 };
 }
 
-/* What a client sent must not begin a line of its own, nor move a cursor. */
+static bool
+is_tail(struct span s, size_t at)
+{
+	return at < s.n && ((unsigned char)s.p[at] & 0xc0) == 0x80;
+}
+
+/* RFC 3629, section 4: the length of the character `s` begins with, or 0. */
+static size_t
+utf8_length(struct span s)
+{
+	unsigned char c = (unsigned char)s.p[0];
+	unsigned char d = s.n > 1 ? (unsigned char)s.p[1] : 0;
+
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc2 || c > 0xf4 || !is_tail(s, 1))
+		return 0;
+	if (c < 0xe0)
+		return 2;
+	if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) ||
+	    (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f) ||
+	    !is_tail(s, 2))
+		return 0;
+	if (c < 0xf0)
+		return 3;
+	return is_tail(s, 3) ? 4 : 0;
+}
+
+/*
+ * What a client sent must not begin a line of its own, nor move a cursor: what is
+ * a control character, or no character at all, becomes '?'.
+ */
+static size_t
+plain_length(struct span s)
+{
+	unsigned char c = (unsigned char)s.p[0];
+
+	return c < ' ' || c == 0x7f ? 0 : utf8_length(s);
+}
+
 static void
 put_blunted(struct buf *out, struct span s)
 {
 	while (s.n > 0) {
-		size_t n = 0;
+		struct span plain = { s.p, 0 };
+		size_t n;
 
-		while (
-		    n < s.n && (unsigned char)s.p[n] >= ' ' && s.p[n] != 0x7f)
-			n++;
-		buf_put(out, (struct span){ s.p, n });
-		if (n < s.n) {
-			buf_put(out, SPAN("?"));
-			n++;
+		while (s.n > 0 && (n = plain_length(s)) > 0) {
+			plain.n += n;
+			s.p += n;
+			s.n -= n;
 		}
-		s.p += n;
-		s.n -= n;
+		buf_put(out, plain);
+		if (s.n > 0) {
+			buf_put(out, SPAN("?"));
+			s.p++;
+			s.n--;
+		}
 	}
 }
 
@@ -141,34 +182,6 @@ maillog_render_text(const struct log_record *r, struct buf *out)
 		if (put_form(r, part, out, true))
 			put_form(r, part, out, false);
 	}
-}
-
-static bool
-is_tail(struct span s, size_t at)
-{
-	return at < s.n && ((unsigned char)s.p[at] & 0xc0) == 0x80;
-}
-
-/* RFC 3629, section 4: the length of the character `s` begins with, or 0. */
-static size_t
-utf8_length(struct span s)
-{
-	unsigned char c = (unsigned char)s.p[0];
-	unsigned char d = s.n > 1 ? (unsigned char)s.p[1] : 0;
-
-	if (c < 0x80)
-		return 1;
-	if (c < 0xc2 || c > 0xf4 || !is_tail(s, 1))
-		return 0;
-	if (c < 0xe0)
-		return 2;
-	if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) ||
-	    (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f) ||
-	    !is_tail(s, 2))
-		return 0;
-	if (c < 0xf0)
-		return 3;
-	return is_tail(s, 3) ? 4 : 0;
 }
 
 /* One character of a JSON string; returns how many bytes of `s` it was. */

@@ -287,14 +287,33 @@ run(void *arg)
 	task_cancel_others();
 }
 
+/* For `postrider check`: what prepare() would say, on stderr. */
+static int
+check(void)
+{
+	const struct service_spec *spec = frame.spec;
+	struct why why;
+
+	if (load_conf(&why) == 0) {
+		(void)!chdir(frame.params.queue_directory); /* if it is there */
+		if (!spec->warm_up || spec->warm_up(frame.conf, &why) == 0)
+			return EX_OK;
+	}
+	fprintf(stderr, "%s\n", why.text);
+	return EX_CONFIG;
+}
+
 int
 service_main(int argc, char **argv, const struct service_spec *spec)
 {
 	struct why why = { 0 };
 
+	bool mine = frame_options(argc, argv, &frame.options);
+
 	frame.spec = spec;
-	if (!frame_options(argc, argv, &frame.options) || !is_socket(FDS_LOG) ||
-	    !is_socket(FDS_PARENT)) {
+	if (mine && frame.options.check)
+		return check();
+	if (!mine || !is_socket(FDS_LOG) || !is_socket(FDS_PARENT)) {
 		fprintf(stderr, "%s: is started by master and nobody else\n",
 		    spec->name);
 		return EX_USAGE;

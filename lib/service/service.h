@@ -11,7 +11,8 @@
  * Master (or the broker) starts a daemon with these descriptors (service/fds.h)
  * and options: -c DIR -n NAME -t TYPE -s LISTENERS -g GENERATION -w COLUMN
  * -m MAXPROC and -o NAME=VALUE as often as need be. Started by hand, a daemon
- * says so and ends. It runs in queue_directory, also while it warms up.
+ * says so and ends. It runs in queue_directory, also while it warms up. With -k
+ * it only warms up and says what is wrong, for `postrider check`.
  *
  * THE LIFE OF A WORKER. It tells its parent when it is ready and how busy it
  * is. Told to drain, it stops accepting: service_stopping() becomes true and
