@@ -35,6 +35,7 @@ enum {
 	READY_TIME = 60 * 1000, /* ms for all workers at start */
 	STOP_TIME = 5 * 1000, /* ms to end by themselves */
 	LOG_BUFFER = 8 << 20, /* bytes of lines that wait for postlogd */
+	REPLACE_TIME = 30 * 1000, /* ms for the oldest sessions to end */
 };
 
 static struct {
@@ -47,6 +48,8 @@ static struct {
 	int signals;
 	int control;
 	int status; /* to exit with */
+	bool reload_wanted;
+	struct bell hangup;
 } own = { .ready = -1, .signals = -1, .control = -1 };
 
 /* What children may inherit from whoever started us. */
@@ -259,13 +262,33 @@ log_task(const struct task_info *i, void *arg)
 	    i->waits_for ? i->waits_for : "its turn");
 }
 
+/* Reloads in quick succession become one, when there is room for it. */
+static void
+reload_when_wanted(void *arg)
+{
+	enum task_wake w = TASK_READY;
+
+	(void)arg;
+	while (w == TASK_READY) {
+		if (!own.reload_wanted) {
+			w = bell_wait(&own.hangup, TASK_NEVER);
+			continue;
+		}
+		if (!services_wait_replaceable(task_after(REPLACE_TIME)))
+			return;
+		own.reload_wanted = false;
+		reload();
+	}
+}
+
 /* Returns false when all has ended. */
 static bool
 handle_signal(unsigned sig)
 {
 	switch (sig) {
 	case SIGHUP:
-		reload();
+		own.reload_wanted = true;
+		bell_ring(&own.hangup);
 		return true;
 	case SIGUSR1:
 		task_each(log_task, NULL);
@@ -306,7 +329,9 @@ run(void *arg)
 		log_info("started by an ordinary user, who is all users of the "
 			 "suite");
 	services_apply(own.plan);
-	if (!task_spawn(control_run, &own.control, "control"))
+	bell_init(&own.hangup, "a reason to reload");
+	if (!task_spawn(control_run, &own.control, "control") ||
+	    !task_spawn(reload_when_wanted, NULL, "reload"))
 		die("no stack for a task");
 	if (services_wait_ready(task_after(READY_TIME), text, sizeof(text))) {
 		tell_ready();

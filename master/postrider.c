@@ -288,7 +288,7 @@ status(char **args)
 	pid = find_master();
 	if (pid == 0)
 		return complain("is not running");
-	printf("postrider: is running, with process ID %d\n", (int)pid);
+	printf("postrider: the mail system is running: PID: %d\n", (int)pid);
 	printf("%-24s %7s %10s %8s\n", "service", "workers", "generation",
 	    "sessions");
 	buf_init(&b, packet, sizeof(packet));
@@ -435,15 +435,15 @@ check(char **args)
 	if (load())
 		return FAILED;
 	p = plan_load(dir, report_note, NULL, &why);
-	if (p)
-		selfcheck_services(p, dir, report_error, NULL);
-	else
+	if (!p)
 		report_error(why.text, NULL);
-	plan_free(p);
 	if (geteuid() != 0)
 		report_note("an ordinary user is all users of the suite", NULL);
 	check_users();
 	check_dirs();
+	if (p && errors == 0) /* else each daemon would say the same again */
+		selfcheck_services(p, dir, report_error, NULL);
+	plan_free(p);
 	check_sandbox();
 	conf_each(conf, report_idle, NULL);
 	conf_each_unused(conf, report_unused, NULL);

@@ -12,6 +12,8 @@
 enum {
 	FIXED_ARGS = 8, /* of a command line, beside the overrides */
 	WORDS_MAX = 1024,
+	SAID_MAX = 16,
+	LINE_MAX_BYTES = WORDS_MAX + 256,
 };
 
 /* execv() takes what it does not write as if it did. */
@@ -75,11 +77,26 @@ listen_to(pid_t pid, int words, char *text, size_t max)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* What several daemons say is said once. */
+static void
+say_once(const char *line, selfcheck_fn *fn, void *arg)
+{
+	static char said[SAID_MAX][LINE_MAX_BYTES];
+	static size_t n;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(said[i], line) == 0)
+			return;
+	if (n < SAID_MAX)
+		snprintf(said[n++], LINE_MAX_BYTES, "%s", line);
+	fn(line, arg);
+}
+
 static void
 check_one(const struct plan_service *s, const char *dir, selfcheck_fn *fn,
     void *arg)
 {
-	char words[WORDS_MAX], line[WORDS_MAX + 256];
+	char words[WORDS_MAX], line[LINE_MAX_BYTES];
 	int fds[2];
 	pid_t pid;
 
@@ -91,9 +108,13 @@ check_one(const struct plan_service *s, const char *dir, selfcheck_fn *fn,
 		become(s, dir, fds[1]);
 	close(fds[1]);
 	if (pid > 0 && listen_to(pid, fds[0], words, sizeof(words)) != EX_OK) {
-		snprintf(line, sizeof(line), "service %s: %s", s->name,
+		bool has_place = strncmp(words, "main.cf:", 8) == 0;
+
+		snprintf(line, sizeof(line), "%s%s%s%s",
+		    has_place ? "" : "service ", has_place ? "" : s->name,
+		    has_place ? "" : ": ",
 		    words[0] ? words : "its daemon does not say what is wrong");
-		fn(line, arg);
+		say_once(line, fn, arg);
 	}
 	close(fds[0]);
 }

@@ -23,6 +23,7 @@ enum {
 	DEATHS_TIME = 10 * 1000, /* ... in this time, ms */
 	COLUMN_PAUSE = 1000,
 	KILL_TIME = 2000, /* ms in which who is killed is gone */
+	REPLACE_PAUSE = 50, /* ms between two looks whether it may be */
 };
 
 struct service {
@@ -483,6 +484,32 @@ services_apply(struct plan *plan)
 	for (size_t i = 0; i < plan->n; i++)
 		if (!find(plan->services[i].key))
 			add_service(&plan->services[i]);
+}
+
+/* One more generation is not too many, and the last one has begun. */
+static bool
+may_replace(void)
+{
+	for (struct service *s = next_service(NULL); s; s = next_service(s)) {
+		const struct worker *oldest = next_worker(s, NULL);
+
+		if (!s->want || is_single(s) || !oldest)
+			continue;
+		if (count_workers(s, true) < s->want->workers ||
+		    younger(s, oldest->generation) + 1 >= GENERATIONS)
+			return false;
+	}
+	return true;
+}
+
+bool
+services_wait_replaceable(int64_t deadline)
+{
+	enum task_wake w = TASK_TIMEOUT;
+
+	while (!may_replace() && task_now() < deadline && w == TASK_TIMEOUT)
+		w = task_sleep(task_after(REPLACE_PAUSE));
+	return w == TASK_TIMEOUT;
 }
 
 static bool

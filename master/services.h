@@ -27,6 +27,13 @@ void services_apply(struct plan *plan);
  */
 MUST_USE bool services_wait_ready(int64_t deadline, char *text_r, size_t max);
 
+/*
+ * Waits until a reload would end nobody's session: at most three generations of a
+ * service live, and the oldest would have to go. At the deadline it is so. False:
+ * cancelled. May sleep.
+ */
+MUST_USE bool services_wait_replaceable(int64_t deadline);
+
 /* Ends all, the log last; those that do not end in time are killed. May sleep. */
 void services_stop(int64_t grace);
 

@@ -105,6 +105,18 @@ decide_built_in(struct message *m, size_t n, const struct route *r)
 	return true;
 }
 
+/* A transport for which this version has no program. */
+static void
+decide_unserved(struct message *m, size_t n, const struct route *r)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+	    "mail transport unavailable: %.100s is not part of this version",
+	    r->transport);
+	decide_here(m, n, QUEUE_DELAYED, "4.3.0", text);
+}
+
 /* Finds the mailbox. False: there is a verdict instead. */
 static bool
 find_mailbox(struct message *m, size_t n, const struct route *r)
@@ -199,8 +211,7 @@ route_one(struct message *m, size_t n, struct batch *b)
 	else if (decide_built_in(m, n, &r))
 		;
 	else if (strcmp(r.transport, "virtual") != 0)
-		decide_here(m, n, QUEUE_DELAYED, "4.3.0",
-		    "mail transport unavailable");
+		decide_unserved(m, n, &r);
 	else if (find_mailbox(m, n, &r))
 		schedule(m, n, &r, b);
 }

@@ -37,6 +37,8 @@ serve_conn(void *arg)
 static int
 warm_up(const struct conf *c, struct why *why)
 {
+	if (service_checking()) /* there may be no queue yet */
+		return params_open(c, why);
 	resources.queue = queue_open(".", QUEUE_CREATE, params.long_ids, why);
 	if (!resources.queue)
 		return -EINVAL;

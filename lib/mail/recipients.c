@@ -323,7 +323,8 @@ enum dict_result
 routing_mailbox(struct routing *r, struct span addr, struct arena *a,
     struct mailbox_place *place_r, struct why *why)
 {
-	struct mailbox_place place = { .root = r->p.virtual_mailbox_base };
+	const char *root = r->p.virtual_mailbox_base;
+	struct mailbox_place place = { 0 };
 	uint64_t uid, gid;
 	struct span path;
 
@@ -336,8 +337,10 @@ routing_mailbox(struct routing *r, struct span addr, struct arena *a,
 		why) != DICT_FOUND ||
 	    find_number(r, MAPS_GID, addr, a, 1, &gid, why) != DICT_FOUND)
 		return DICT_TEMPFAIL;
+	/* Also the root: an answer outlives the routing that gave it. */
+	place.root = arena_dup(a, (struct span){ root, strlen(root) });
 	place.path = arena_dup(a, path);
-	if (!place.path || memchr(path.p, '\0', path.n)) {
+	if (!place.root || !place.path || memchr(path.p, '\0', path.n)) {
 		why_set(why, EINVAL, NULL, 0, "bad path of a mailbox");
 		return DICT_TEMPFAIL;
 	}

@@ -121,17 +121,18 @@ is_system_users(const struct conf *c)
 static int
 open_tables(struct routing *r, const struct conf *c, struct why *why)
 {
-	for (size_t i = 0; i < LISTS_N; i++) {
-		int error = open_list(r, c, i, why);
-
-		if (error < 0)
-			return error;
-	}
 	r->local_unknown = is_system_users(c);
+	/* Lists name maps by default: a fault is the map's, so those first. */
 	for (size_t i = 0; i < MAPS_N; i++) {
 		if (i == MAPS_LOCAL && r->local_unknown)
 			continue;
 		int error = maps_open(c, map_names[i], &r->maps[i], why);
+		if (error < 0)
+			return error;
+	}
+	for (size_t i = 0; i < LISTS_N; i++) {
+		int error = open_list(r, c, i, why);
+
 		if (error < 0)
 			return error;
 	}
@@ -297,7 +298,7 @@ routing_resolve(struct routing *r, struct span addr, struct arena *a,
 		return DICT_TEMPFAIL;
 	route.rcpt = arena_dup(a, addr);
 	route.nexthop = route.class == CLASS_DEFAULT && *r->p.relayhost
-	    ? r->p.relayhost
+	    ? arena_dup(a, text_span(r->p.relayhost))
 	    : arena_dup(a, domain);
 	if (!route.rcpt || !route.nexthop ||
 	    !set_transport(text_span(class_transport(r, route.class)), a,

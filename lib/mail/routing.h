@@ -61,7 +61,7 @@ MUST_USE enum dict_result routing_exists(struct routing *r, struct span addr,
 MUST_USE enum dict_result routing_expand(struct routing *r, struct span addr,
     struct arena *a, const struct span **list_r, size_t *n_r, struct why *why);
 
-/* A mailbox of class virtual mailbox, as its maps say. */
+/* A mailbox of class virtual mailbox, as its maps say; in the arena, too. */
 struct mailbox_place {
 	const char *root; /* virtual_mailbox_base */
 	const char *path; /* below it; ends in '/' if it is a Maildir */

@@ -69,6 +69,12 @@ service_stop_bell(void)
 }
 
 bool
+service_checking(void)
+{
+	return frame.options.check;
+}
+
+bool
 service_orphaned(void)
 {
 	return frame.orphaned;

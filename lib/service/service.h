@@ -85,6 +85,9 @@ int service_listener(size_t i);
 bool service_stopping(void);
 struct bell *service_stop_bell(void);
 
+/* Whether we only look at our configuration (-k): nothing may be made. */
+bool service_checking(void);
+
 /*
  * Whether the broker that forked us is gone, for SERVICE_SELF: nobody will send
  * us anything new. The stop bell rings then, too.
