@@ -27,7 +27,7 @@ static inline void
 fuzz_table(const char *type, const uint8_t *data, size_t n)
 {
 	static int fd = -1;
-	char name[FUZZ_TABLE_MAX + 64];
+	static char name[FUZZ_TABLE_MAX + 64];
 	struct why why;
 	struct dict *d;
 
