@@ -4,10 +4,116 @@
  */
 #include "dict/pattern.h"
 
+#include "base/scan.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include <regex.h>
+
+enum {
+	DEPTH_MAX = 60,
+	COST_MAX = 100000, /* copies of characters that repeats make */
+};
+
+/* A pattern on its way to be looked through. */
+struct reading {
+	struct span rest;
+	bool extended;
+	size_t depth;
+	/* Of each open parenthesis: all that is in it, and the last atom. */
+	uint64_t all[DEPTH_MAX + 1];
+	uint64_t last[DEPTH_MAX + 1];
+};
+
+static void
+add_atom(struct reading *r, uint64_t cost)
+{
+	r->last[r->depth] = cost;
+	r->all[r->depth] += cost;
+}
+
+static void
+repeat(struct reading *r, uint64_t times)
+{
+	uint64_t more = r->last[r->depth] * (times > 0 ? times - 1 : 0);
+
+	r->last[r->depth] += more;
+	r->all[r->depth] += more;
+}
+
+/* [...], where a ] in front is one of the set. */
+static void
+skip_set(struct reading *r)
+{
+	(void)!take_char(&r->rest, '^');
+	(void)!take_char(&r->rest, ']');
+	while (r->rest.n > 0 && !take_char(&r->rest, ']')) {
+		r->rest.p++;
+		r->rest.n--;
+	}
+}
+
+static uint64_t
+take_times(struct reading *r)
+{
+	uint64_t least = 0;
+	uint64_t most = 0;
+
+	(void)!take_number(&r->rest, RE_DUP_MAX, &least);
+	if (take_char(&r->rest, ','))
+		(void)!take_number(&r->rest, RE_DUP_MAX, &most);
+	(void)!take_char(&r->rest, '\\');
+	(void)!take_char(&r->rest, '}');
+	return least > most ? least : most;
+}
+
+static bool
+take_one(struct reading *r)
+{
+	bool escaped = take_char(&r->rest, '\\');
+	char c = r->rest.n > 0 ? *r->rest.p : '\0';
+
+	if (r->rest.n > 0) {
+		r->rest.p++;
+		r->rest.n--;
+	}
+	if (c == '[' && !escaped)
+		skip_set(r);
+	/* Without the extended syntax it is the \ that makes an operator. */
+	if (escaped == r->extended || !strchr("(){+", c) || c == '\0') {
+		add_atom(r, 1);
+	} else if (c == '(') {
+		if (r->depth == DEPTH_MAX)
+			return false;
+		r->depth++;
+		r->all[r->depth] = 1;
+		r->last[r->depth] = 0;
+	} else if (c == ')') {
+		if (r->depth > 0) {
+			r->depth--;
+			add_atom(r, r->all[r->depth + 1]);
+		}
+	} else {
+		repeat(r, c == '+' ? 2 : take_times(r));
+	}
+	return r->all[r->depth] <= COST_MAX;
+}
+
+/*
+ * The C library makes a copy of what is repeated for each time, and a few
+ * characters as a++++++ or (a{255}){255} would take all memory.
+ */
+static bool
+is_affordable(struct span pattern, bool extended)
+{
+	struct reading r = { .rest = pattern, .extended = extended };
+
+	while (r.rest.n > 0)
+		if (!take_one(&r))
+			return false;
+	return true;
+}
 
 static void *
 compile(struct span pattern, struct span flags, size_t *groups_r,
@@ -35,6 +141,11 @@ compile(struct span pattern, struct span flags, size_t *groups_r,
 			    flags.p[i]);
 			return NULL;
 		}
+	if (!is_affordable(pattern, bits & REG_EXTENDED)) {
+		(void)why_set(why, EINVAL, NULL, 0,
+		    "repeats within repeats make it too large");
+		return NULL;
+	}
 	r = zalloc(sizeof(*r));
 	error = regcomp(r, pattern.p, bits);
 	if (error) {

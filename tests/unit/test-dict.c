@@ -255,6 +255,26 @@ rules_in_main_cf_have_braces(void **state)
 }
 
 static void
+patterns_have_a_bound(void **state)
+{
+	static const struct pair pairs[] = {
+		{ "aaa", "plus" },
+		{ "192.0.2.255", "address" },
+		{ "b", "(absent)" },
+		{ "]+++++++++++++++++++++++++++++++", "set" },
+	};
+
+	(void)state;
+	check_text("regexp",
+	    "/b++++++++++++++++++++++++++++++++++++/ x\n"
+	    "/(b{255}){255}{255}/ x\n"
+	    "/b\\{255\\}\\{255\\}\\{255\\}/x x\n"
+	    "/^a++$/ plus\n/^([0-9]{1,3}\\.){3}[0-9]{1,3}$/ address\n"
+	    "/^[]+++++++++++++++++++++++++++++++]{32}$/ set\n",
+	    pairs, COUNT_OF(pairs));
+}
+
+static void
 unknown_types_are_named(void **state)
 {
 	struct why why;
@@ -471,6 +491,7 @@ main(void)
 		TEST(the_first_pattern_wins),
 		TEST(patterns_may_stand_in_main_cf),
 		TEST(rules_in_main_cf_have_braces),
+		TEST(patterns_have_a_bound),
 		TEST(unknown_types_are_named),
 		TEST(a_replaced_file_is_noticed),
 		TEST(a_value_may_not_fit),
