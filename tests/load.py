@@ -26,7 +26,7 @@ class Load:
         self.left = total
         self.accepted = []
         self.refused = collections.Counter()
-        self.broken = 0
+        self.broken = collections.Counter()
         self.changed = threading.Condition(self.lock)
         self.threads = [threading.Thread(target=self.client, args=(n,),
                                          daemon=True)
@@ -46,9 +46,9 @@ class Load:
                             return
                         serial += 1
                         self.message(wire, f"{n}-{serial}", n + serial)
-            except (WireError, OSError):
+            except (WireError, OSError) as e:
                 with self.lock:
-                    self.broken += 1
+                    self.broken[str(e)] += 1
                 time.sleep(0.02)  # the suite may not be there at all
 
     def take(self):
@@ -108,7 +108,7 @@ class Load:
 
     def describe(self):
         return (f"{len(self.accepted)} accepted, {self.left} left, "
-                f"{self.broken} connections broken, "
+                f"broken: {dict(self.broken)}, "
                 f"refused: {dict(self.refused)}")
 
 

@@ -139,7 +139,8 @@ def test_smtp_source(suite, options):
         else 1
     if per_message > 1:  # smtp-source puts a number before the second
         suite.add_user("2alice")
-        suite.reload()
+        suite.stop()
+        suite.start()
     done = subprocess.run(
         ["smtp-source", *options, "-M", "client.test", "-f",
          "bob@client.test", "-t", "alice@example.test",
