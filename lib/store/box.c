@@ -112,8 +112,11 @@ open_uid_file(struct box *b, int folder)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	b->uid_dev = st.st_dev;
 	b->uid_ino = st.st_ino;
+	if (fstat(b->new, &st) < 0)
+		return -errno;
+	b->dev = st.st_dev;
+	b->new_ino = st.st_ino;
 	return 0;
 }
 
@@ -332,17 +335,26 @@ lock_file(struct box *b)
 	return err;
 }
 
-/* Whether what we have open is what lies there. */
 static bool
-is_in_place(struct store *s, struct box *b)
+is_inode(struct store *s, struct box *b, const char *name, ino_t inode)
 {
 	char path[BOX_PATH_MAX];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%.*s%s", (int)b->path_n, b->path,
-	    uid_name);
+	snprintf(path, sizeof(path), "%.*s%s", (int)b->path_n, b->path, name);
 	return fstatat(s->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_dev == b->uid_dev && st.st_ino == b->uid_ino;
+	    st.st_dev == b->dev && st.st_ino == inode;
+}
+
+/*
+ * Whether what we have open is what lies there: else mail would land in a folder
+ * that somebody has put aside.
+ */
+static bool
+is_in_place(struct store *s, struct box *b)
+{
+	return is_inode(s, b, uid_name, b->uid_ino) &&
+	    is_inode(s, b, "new", b->new_ino);
 }
 
 static int

@@ -51,8 +51,9 @@ struct box {
 	int tmp;
 	int new;
 	int uid_fd;
-	dev_t uid_dev;
+	dev_t dev;
 	ino_t uid_ino;
+	ino_t new_ino;
 	pthread_mutex_t lock;
 	size_t path_n;
 	char path[BOX_PATH_MAX]; /* below the root, ends in '/' */

@@ -253,6 +253,25 @@ a_mailbox_that_was_replaced_is_noticed(void **state)
 }
 
 static void
+a_folder_of_it_that_was_put_aside_is_noticed(void **state)
+{
+	struct store *s = open_store();
+	struct store_target t;
+
+	(void)state;
+	deliver_one(s, SPAN("alice/"), &t);
+	assert_int_equal(rename(spool_path("mail/alice/new"),
+			     spool_path("mail/aside")),
+	    0);
+	assert_int_equal(mkdir(spool_path("mail/alice/new"), 0700), 0);
+	deliver_one(s, SPAN("alice/"), &t);
+	assert_int_equal(t.uid, 2);
+	assert_int_equal(count_in("mail/alice/new"), 1);
+	assert_int_equal(count_in("mail/aside"), 1);
+	store_close(s);
+}
+
+static void
 uids_go_on_and_damage_changes_their_validity(void **state)
 {
 	struct store *s = open_store();
@@ -364,6 +383,7 @@ main(void)
 		SPOOL_TEST(paths_stay_below_the_root),
 		SPOOL_TEST(targets_with_one_head_share_a_file),
 		SPOOL_TEST(a_mailbox_that_was_replaced_is_noticed),
+		SPOOL_TEST(a_folder_of_it_that_was_put_aside_is_noticed),
 		SPOOL_TEST(uids_go_on_and_damage_changes_their_validity),
 		SPOOL_TEST(handles_are_kept_within_bounds),
 		SPOOL_TEST(threads_share_a_mailbox),
