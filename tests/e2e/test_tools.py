@@ -277,7 +277,7 @@ def test_a_standard_master_cf_starts(make_suite):
     item, = wait_for("the message to be deferred", lambda: [
         m for m in suite.queue() if m["queue_name"] == "deferred"])
     assert item["queue_id"] == ident
-    assert "smtp" in item["recipients"][0]["delay_reason"]
+    assert "transport" in item["recipients"][0]["delay_reason"]
 
 
 def test_abort_ends_it_at_once(make_suite):
