@@ -220,7 +220,7 @@ def test_start_status_stop(make_suite):
             wire.command("QUIT", 221)
         status = tool(suite, "postrider", "status")
         said = status.stdout + status.stderr
-        assert re.search(r"process ID \d+", said), said
+        assert re.search(r"PID: \d+", said), said
         assert "qmgr" in said
         again = tool(suite, "postrider", "start", ok=False)
         assert again.returncode != 0
