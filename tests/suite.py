@@ -62,25 +62,39 @@ def private_users():
     """Gives this process passwd and group files with the suite's users."""
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def mount(source, target, flags):
-        if libc.mount(source, target, None, flags, None) < 0:
+    def mount(source, target, kind, flags, data=None):
+        if libc.mount(source, target, kind, flags, data) < 0:
             raise OSError(ctypes.get_errno(), "mount", target)
 
     clone_newns, ms_bind, ms_rec_private = 0x20000, 0x1000, 0x44000
     if libc.unshare(clone_newns) < 0:
         raise OSError(ctypes.get_errno(), "unshare")
-    mount(b"none", b"/", ms_rec_private)
-    ours = set(USERS)
-    for name, lines in (("passwd", passwd_lines()), ("group", group_lines())):
-        path = pathlib.Path("/etc", name)
-        kept = [line for line in path.read_text().splitlines()
-                if line.split(":")[0] not in ours]
-        with tempfile.NamedTemporaryFile("w", prefix="postrider-",
-                                         delete=False) as f:
-            f.write("\n".join(kept + lines) + "\n")
-        os.chmod(f.name, 0o644)
-        mount(f.name.encode(), bytes(path), ms_bind)
-        os.unlink(f.name)
+    mount(b"none", b"/", None, ms_rec_private)
+    new = {"passwd": passwd_lines(), "group": group_lines()}
+    for name, lines in new.items():
+        kept = [line for line in pathlib.Path("/etc", name).read_text()
+                .splitlines() if line.split(":")[0] not in USERS]
+        new[name] = "\n".join(kept + lines) + "\n"
+
+    # A layer over all of /etc: a file that is mounted over one would go with
+    # it when somebody else on the machine adds a user.
+    top = tempfile.mkdtemp(prefix="postrider-etc-")
+    mount(b"tmpfs", top.encode(), b"tmpfs", 0, b"mode=755")
+    for name in ("upper", "work"):
+        os.mkdir(f"{top}/{name}")
+    try:
+        mount(b"overlay", b"/etc", b"overlay", 0,
+              f"lowerdir=/etc,upperdir={top}/upper,workdir={top}/work".encode())
+    except OSError:
+        for name, text in new.items():
+            pathlib.Path(top, name).write_text(text)
+            mount(f"{top}/{name}".encode(), f"/etc/{name}".encode(), None,
+                  ms_bind)
+    else:
+        for name, text in new.items():
+            pathlib.Path("/etc", name).write_text(text)
+    libc.umount2(top.encode(), 2)  # it stays as long as it is in use
+    os.rmdir(top)
 
 
 def passwd_lines():
@@ -534,6 +548,15 @@ class Suite:
 
     def wait_empty(self, patience=PATIENCE):
         wait_for("the queue to be empty", lambda: not self.queue(), patience)
+
+    def drain(self, patience=120):
+        """Waits until the queue is empty; what was deferred is tried again."""
+        def empty():
+            left = self.queue()
+            if left and all(m["queue_name"] == "deferred" for m in left):
+                self.run("postqueue", "-c", self.etc, "-f")
+            return not left
+        wait_for("the queue to be empty", empty, patience)
 
     def files_in(self, *folders):
         """Files of the queue's folders, as they lie on disk."""

@@ -434,7 +434,13 @@ conf_source(const struct conf *c, const char *name, const char **file_r,
     unsigned *line_r)
 {
 	const struct entry *e = find_entry(c, span_of(name));
+	const struct param *p = e ? NULL : param_find(span_of(name));
+	struct span other;
 
+	if (p && p->fallback[0] == '$') {
+		other = span_of(p->fallback + 1);
+		e = find_entry(c, other); /* NULL if there is more in it */
+	}
 	if (!e)
 		return false;
 	*file_r = e->file;

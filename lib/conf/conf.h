@@ -115,7 +115,10 @@ int conf_complain(const struct conf *c, const char *name, int error,
 MUST_USE int conf_get_number(const struct conf *c, const char *name,
     enum conf_type type, int64_t *value_r, struct why *why);
 
-/* Where it was set, as "main.cf" and a line. False: it is a default. */
+/*
+ * Where it was set, as "main.cf" and a line; or where another was, if that is
+ * its whole default, as $mydomain. False: it is a default.
+ */
 bool conf_source(const struct conf *c, const char *name, const char **file_r,
     unsigned *line_r);
 

@@ -27,7 +27,7 @@ def test_one_program_is_killed_under_load(make_suite, victim):
                  lambda: set(suite.pids(victim)) - killed)
     accepted = clients.finish()
     assert len(accepted) == TOTAL
-    suite.wait_empty(patience=120)
+    suite.drain()
     again = load.check(suite, accepted)
     if victim == "qmgr":
         assert again <= HANDFUL * kills, f"{again} were delivered twice"
@@ -45,7 +45,7 @@ def test_the_whole_suite_is_killed_under_load(make_suite):
         suite.kill_all()
         suite.start()
     accepted = clients.finish()
-    suite.wait_empty(patience=120)
+    suite.drain()
     load.check(suite, accepted, at_most=3)  # it was killed twice
 
 

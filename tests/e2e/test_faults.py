@@ -27,7 +27,7 @@ FAULTS = {
                       "reject_unauth_destination, reject_mondays",
                       ["smtpd_recipient_restrictions", "reject_mondays"]),
     "a type of table": ("main.cf", "virtual_alias_maps = nosuch:/x",
-                        ["virtual_alias_maps", "nosuch"]),
+                        ["virtual_alias_", "nosuch"]),
     "a table that is not there": (
         "main.cf", "virtual_alias_maps = texthash:/nonexistent/aliases",
         ["/nonexistent/aliases"]),

@@ -220,7 +220,7 @@ def test_start_status_stop(make_suite):
             wire.command("QUIT", 221)
         status = tool(suite, "postrider", "status")
         said = status.stdout + status.stderr
-        assert re.search(r"process ID \d+", said), said
+        assert re.search(r"PID: \d+", said), said
         assert "qmgr" in said
         again = tool(suite, "postrider", "start", ok=False)
         assert again.returncode != 0
@@ -277,7 +277,7 @@ def test_a_standard_master_cf_starts(make_suite):
     item, = wait_for("the message to be deferred", lambda: [
         m for m in suite.queue() if m["queue_name"] == "deferred"])
     assert item["queue_id"] == ident
-    assert "smtp" in item["recipients"][0]["delay_reason"]
+    assert "transport" in item["recipients"][0]["delay_reason"]
 
 
 def test_abort_ends_it_at_once(make_suite):
