@@ -246,7 +246,7 @@ send_no_worker(struct channel *ch, uint32_t id, const struct broker_key *key,
 	msg_begin(&b, MSG_NO_WORKER, id);
 	msg_put_u64(&b, MSG_FIELD_UID, key->uid);
 	msg_put_u64(&b, MSG_FIELD_SLOT, key->slot);
-	msg_put_str(&b, MSG_FIELD_TEXT, (struct span){ text, strlen(text) });
+	msg_put_str(&b, MSG_FIELD_TEXT, span_str(text));
 	return msg_end(&b, 0) && channel_send(ch, buf_span(&b), NULL, 0);
 }
 

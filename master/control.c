@@ -36,12 +36,6 @@ send_end(struct channel *ch, uint32_t id)
 		(void)!channel_send(ch, buf_span(&b), NULL, 0);
 }
 
-static struct span
-span_of(const char *s)
-{
-	return (struct span){ s, strlen(s) };
-}
-
 static void
 send_state(const struct services_state *s, void *arg)
 {
@@ -51,11 +45,11 @@ send_state(const struct services_state *s, void *arg)
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_SERVICE_STATUS, 0);
-	msg_put_str(&b, MSG_FIELD_SERVICE, span_of(s->name));
+	msg_put_str(&b, MSG_FIELD_SERVICE, span_str(s->name));
 	msg_put_u64(&b, MSG_FIELD_WORKERS, s->workers);
 	msg_put_u64(&b, MSG_FIELD_GENERATION, s->generation);
 	msg_put_u64(&b, MSG_FIELD_SESSIONS, (uint64_t)sessions);
-	msg_put_opt(&b, MSG_FIELD_TEXT, span_of(s->text));
+	msg_put_opt(&b, MSG_FIELD_TEXT, span_str(s->text));
 	if (msg_end(&b, 0))
 		(void)!channel_send(arg, buf_span(&b), NULL, 0);
 }

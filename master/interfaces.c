@@ -16,16 +16,10 @@ struct search {
 	struct why *why;
 };
 
-static struct span
-span_of(const char *s)
-{
-	return (struct span){ s, strlen(s) };
-}
-
 static bool
 list_has(const char *list, struct span wanted)
 {
-	struct span rest = span_of(list);
+	struct span rest = span_str(list);
 	struct span element;
 
 	while (conf_list_next(&rest, &element))
@@ -121,7 +115,7 @@ add_interface(struct search *q, struct span word)
 static int
 add_interfaces(struct search *q)
 {
-	struct span rest = span_of(q->params->inet_interfaces);
+	struct span rest = span_str(q->params->inet_interfaces);
 	struct span word;
 	int err = 0;
 
@@ -152,10 +146,10 @@ interfaces_find(const struct plan_params *params, const struct service_line *l,
 	struct search q = { params, l, s, 0, why };
 	struct span host = SPAN("");
 	struct span port;
-	bool has_host = split(span_of(l->name), &host, &port);
+	bool has_host = split(span_str(l->name), &host, &port);
 	int err;
 
-	if (!port_find(services_file, span_of(params->known_tcp_ports), port,
+	if (!port_find(services_file, span_str(params->known_tcp_ports), port,
 		&q.port))
 		return why_set(why, EINVAL, "master.cf", l->line,
 		    "service %s: %.*s is no port and not in %s", l->name,

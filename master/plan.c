@@ -41,7 +41,7 @@ text(struct plan *p, const char *fmt, const char *a, const char *b)
 		if (*fmt == '1' || *fmt == '2') {
 			const char *part = *fmt == '1' ? a : b;
 
-			buf_put(&out, (struct span){ part, strlen(part) });
+			buf_put(&out, span_str(part));
 		} else {
 			buf_put(&out, (struct span){ fmt, 1 });
 		}

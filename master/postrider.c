@@ -369,7 +369,7 @@ report_unused(const char *name, const char *raw, void *arg)
 static void
 report_idle(const char *name, const char *raw, void *arg)
 {
-	const struct param *p = param_find((struct span){ name, strlen(name) });
+	const struct param *p = param_find(span_str(name));
 	const char *file = "main.cf";
 	unsigned line = 0;
 

@@ -10,12 +10,6 @@
 
 #include <stdio.h>
 
-static struct span
-span_of(const char *s)
-{
-	return (struct span){ s, strlen(s) };
-}
-
 static enum delivery_status
 status_of(enum queue_verdict v)
 {
@@ -41,10 +35,11 @@ decide_here(struct message *m, size_t n, enum queue_verdict v, const char *dsn,
 	const struct queue_rcpt *r = &q->rcpts[n];
 	int64_t now = service_wall();
 
-	message_decide(m, n, v, span_of(dsn), SPAN("none"), span_of(text), now);
+	message_decide(m, n, v, span_str(dsn), SPAN("none"), span_str(text),
+	    now);
 	maillog_delivery(&(struct log_delivery){
 	    .service = v == QUEUE_DELAYED ? "retry" : "error",
-	    .id = span_of(m->id.text),
+	    .id = span_str(m->id.text),
 	    .to = r->addr,
 	    .orig_to = r->orig,
 	    .relay = SPAN("none"),
@@ -53,9 +48,9 @@ decide_here(struct message *m, size_t n, enum queue_verdict v, const char *dsn,
 	    .begun = now,
 	    .connected = now,
 	    .ended = now,
-	    .dsn = span_of(dsn),
+	    .dsn = span_str(dsn),
 	    .status = status_of(v),
-	    .text = span_of(text),
+	    .text = span_str(text),
 	});
 }
 
@@ -63,7 +58,7 @@ decide_here(struct message *m, size_t n, enum queue_verdict v, const char *dsn,
 static struct transport *
 get_transport(const char *name)
 {
-	struct transport *t = scheduler_find(&qmgr.scheduler, span_of(name));
+	struct transport *t = scheduler_find(&qmgr.scheduler, span_str(name));
 	struct transport_limits limits;
 	struct why why;
 
@@ -73,18 +68,7 @@ get_transport(const char *name)
 		log_error("%s", why.text);
 		return NULL;
 	}
-	return scheduler_transport(&qmgr.scheduler, span_of(name), &limits);
-}
-
-static bool
-is_listed(const char *list, const char *name)
-{
-	struct span rest = span_of(list), element;
-
-	while (conf_list_next(&rest, &element))
-		if (span_eq(element, span_of(name)))
-			return true;
-	return false;
+	return scheduler_transport(&qmgr.scheduler, span_str(name), &limits);
 }
 
 /* error:, retry: and discard: are no programs; what they say is done here. */
@@ -126,7 +110,7 @@ find_mailbox(struct message *m, size_t n, const struct route *r)
 	char text[512];
 	struct why why;
 
-	switch (routing_mailbox(qmgr.settings->routing, span_of(r->rcpt),
+	switch (routing_mailbox(qmgr.settings->routing, span_str(r->rcpt),
 	    m->arena, &place, &why)) {
 	case DICT_FOUND:
 		to->root = place.root;
@@ -206,7 +190,7 @@ route_one(struct message *m, size_t n, struct batch *b)
 	}
 	to->rcpt = r.rcpt;
 	to->nexthop = r.nexthop;
-	if (is_listed(qmgr.settings->defer_transports, r.transport))
+	if (conf_list_has(qmgr.settings->defer_transports, r.transport))
 		decide_here(m, n, QUEUE_DELAYED, "4.3.2", "deferred transport");
 	else if (decide_built_in(m, n, &r))
 		;
@@ -232,7 +216,7 @@ expire(struct message *m)
 {
 	struct message_body *b = m->body;
 
-	maillog_expired(span_of(m->id.text), b->m.envelope.sender);
+	maillog_expired(span_str(m->id.text), b->m.envelope.sender);
 	for (size_t i = 0; i < b->m.n; i++) {
 		struct queue_state last = b->m.states[i];
 
@@ -263,7 +247,7 @@ activate(struct message *m)
 		message_unref(m);
 		return;
 	}
-	maillog_active(span_of(m->id.text), q->envelope.sender,
+	maillog_active(span_str(m->id.text), q->envelope.sender,
 	    q->content_length, q->n);
 	scheduler_begin(&qmgr.scheduler, &b, m, q->envelope.arrived / 1000000);
 	for (size_t i = 0; i < q->n; i++)

@@ -61,7 +61,7 @@ running_key(struct hash_link *l)
 {
 	struct running *r = container_of(l, struct running, by_id);
 
-	return (struct span){ r->id.text, strlen(r->id.text) };
+	return span_str(r->id.text);
 }
 
 /* Numbers begin anywhere, so that those of a former life mean nothing now. */
@@ -176,12 +176,10 @@ put_rcpt(struct buf *b, const struct message *m, uint32_t n)
 	size_t group = msg_group_begin(b, MSG_FIELD_RCPT);
 
 	msg_put_u64(b, MSG_FIELD_N, n);
-	msg_put_str(b, MSG_FIELD_ADDR,
-	    (struct span){ to->rcpt, strlen(to->rcpt) });
+	msg_put_str(b, MSG_FIELD_ADDR, span_str(to->rcpt));
 	msg_put_opt(b, MSG_FIELD_ORIG, r->orig);
 	msg_put_opt(b, MSG_FIELD_ORCPT, r->orcpt);
-	msg_put_opt(b, MSG_FIELD_MAILBOX,
-	    (struct span){ to->path, strlen(to->path) });
+	msg_put_opt(b, MSG_FIELD_MAILBOX, span_str(to->path));
 	msg_group_end(b, group);
 }
 
@@ -191,8 +189,7 @@ put_envelope(struct buf *b, const struct message *m)
 	const struct queue_message *q = &m->body->m;
 	const struct queue_envelope *e = &q->envelope;
 
-	msg_put_str(b, MSG_FIELD_ID,
-	    (struct span){ m->id.text, strlen(m->id.text) });
+	msg_put_str(b, MSG_FIELD_ID, span_str(m->id.text));
 	msg_put_str(b, MSG_FIELD_SENDER, e->sender);
 	msg_put_u64(b, MSG_FIELD_OFFSET, q->content_offset);
 	msg_put_u64(b, MSG_FIELD_LENGTH, q->content_length);
@@ -218,10 +215,8 @@ put_request(struct buf *b, const struct delivery *d)
 
 	msg_begin(b, MSG_DELIVER, d->request);
 	put_envelope(b, m);
-	msg_put_str(b, MSG_FIELD_NEXTHOP,
-	    (struct span){ first->nexthop, strlen(first->nexthop) });
-	msg_put_opt(b, MSG_FIELD_ROOT,
-	    (struct span){ first->root, strlen(first->root) });
+	msg_put_str(b, MSG_FIELD_NEXTHOP, span_str(first->nexthop));
+	msg_put_opt(b, MSG_FIELD_ROOT, span_str(first->root));
 	for (size_t i = 0; i < e->n; i++)
 		put_rcpt(b, m, e->rcpts[i]);
 	return msg_end(b, 1);
@@ -474,8 +469,7 @@ find_running(const char *id)
 {
 	init();
 
-	struct hash_link *l = hash_find(&agents.running,
-	    (struct span){ id, strlen(id) });
+	struct hash_link *l = hash_find(&agents.running, span_str(id));
 
 	return l ? container_of(l, struct running, by_id) : NULL;
 }

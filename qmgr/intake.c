@@ -25,7 +25,7 @@ answer(struct channel *ch, uint32_t request, const char *text, uint64_t count)
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_DONE, request);
-	msg_put_opt(&b, MSG_FIELD_TEXT, (struct span){ text, strlen(text) });
+	msg_put_opt(&b, MSG_FIELD_TEXT, span_str(text));
 	msg_put_u64(&b, MSG_FIELD_COUNT, count);
 	if (!msg_end(&b, 0) || !channel_send(ch, buf_span(&b), NULL, 0))
 		log_debug("a client of the queue is gone");

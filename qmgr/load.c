@@ -19,8 +19,7 @@ enum {
 struct message *
 qmgr_find(const char *id)
 {
-	struct hash_link *l = hash_find(&qmgr.messages,
-	    (struct span){ id, strlen(id) });
+	struct hash_link *l = hash_find(&qmgr.messages, span_str(id));
 
 	return l ? container_of(l, struct message, by_id) : NULL;
 }

@@ -19,7 +19,7 @@ message_key(struct hash_link *l)
 {
 	const struct message *m = container_of(l, struct message, by_id);
 
-	return (struct span){ m->id.text, strlen(m->id.text) };
+	return span_str(m->id.text);
 }
 
 static int

@@ -252,7 +252,7 @@ run_round(void *arg)
 static struct span
 id_of(const struct message *m)
 {
-	return (struct span){ m->id.text, strlen(m->id.text) };
+	return span_str(m->id.text);
 }
 
 static void

@@ -15,7 +15,7 @@ transport_key(struct hash_link *l)
 {
 	const struct transport *t = container_of(l, struct transport, link);
 
-	return (struct span){ t->name, strlen(t->name) };
+	return span_str(t->name);
 }
 
 static struct span
@@ -23,7 +23,7 @@ destination_key(struct hash_link *l)
 {
 	const struct destination *d = container_of(l, struct destination, link);
 
-	return (struct span){ d->name, strlen(d->name) };
+	return span_str(d->name);
 }
 
 void

@@ -90,8 +90,7 @@ get_feedback(const struct settings *s, const char *transport,
 	text = conf_get(s->conf, text ? name : inherited, why);
 	if (!text)
 		return -EINVAL;
-	return feedback_parse(name, (struct span){ text, strlen(text) }, f_r,
-	    why);
+	return feedback_parse(name, span_str(text), f_r, why);
 }
 
 static int

@@ -124,10 +124,8 @@ put_message(struct buf *b, uint32_t request, const struct queue_message *q,
 	unsigned put = 0;
 
 	msg_begin(b, MSG_QUEUED, request);
-	msg_put_str(b, MSG_FIELD_ID,
-	    (struct span){ q->id.text, strlen(q->id.text) });
-	msg_put_str(b, MSG_FIELD_QUEUE,
-	    (struct span){ folder, strlen(folder) });
+	msg_put_str(b, MSG_FIELD_ID, span_str(q->id.text));
+	msg_put_str(b, MSG_FIELD_QUEUE, span_str(folder));
 	msg_put_str(b, MSG_FIELD_SENDER, q->envelope.sender);
 	msg_put_u64(b, MSG_FIELD_SIZE, q->content_length);
 	msg_put_u64(b, MSG_FIELD_ARRIVED, (uint64_t)q->envelope.arrived);

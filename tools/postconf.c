@@ -60,8 +60,7 @@ show(const struct shown *s, const char *name, const char *value)
 		return;
 	}
 	if (s->o->expanded) {
-		value = conf_expand(s->conf,
-		    (struct span){ value, strlen(value) }, a, &why);
+		value = conf_expand(s->conf, span_str(value), a, &why);
 		if (!value)
 			fatal(why.text);
 	}
@@ -112,7 +111,7 @@ add_set(const char *name, const char *raw, void *arg)
 	struct shown *s = arg;
 
 	(void)raw;
-	if (s->o->set_only || !param_find((struct span){ name, strlen(name) }))
+	if (s->o->set_only || !param_find(span_str(name)))
 		add_name(s, name);
 }
 
@@ -179,11 +178,9 @@ is_meant(const char *pattern, const struct service_line *l)
 	struct span type = { pattern, strlen(pattern) };
 	struct span name = span_cut(&type, '/');
 
-	return (span_eq(name, (struct span){ l->name, strlen(l->name) }) ||
-		   span_eq(name, SPAN("*"))) &&
+	return (span_eq(name, span_str(l->name)) || span_eq(name, SPAN("*"))) &&
 	    (type.n == 0 || span_eq(type, SPAN("*")) ||
-		span_eq(type,
-		    (struct span){ l->field[1], strlen(l->field[1]) }));
+		span_eq(type, span_str(l->field[1])));
 }
 
 static void

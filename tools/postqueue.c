@@ -253,7 +253,7 @@ request(int fd, enum msg_type type, const char *id)
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, type, 1);
 	if (id)
-		msg_put_str(&b, MSG_FIELD_ID, (struct span){ id, strlen(id) });
+		msg_put_str(&b, MSG_FIELD_ID, span_str(id));
 	if (!msg_end(&b, 0) || sock_send(fd, buf_span(&b), NULL, 0) < 0)
 		fail(EX_TEMPFAIL, "the queue manager takes no request", "");
 }

@@ -80,7 +80,7 @@ ask(enum msg_type type, const char *id)
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, type, 1);
-	msg_put_str(&b, MSG_FIELD_ID, (struct span){ id, strlen(id) });
+	msg_put_str(&b, MSG_FIELD_ID, span_str(id));
 	if (!msg_end(&b, 0) ||
 	    sock_send(work.qmgr, buf_span(&b), NULL, 0) < 0 ||
 	    !sock_wait_input(work.qmgr, ANSWER_MS))

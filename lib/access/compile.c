@@ -60,12 +60,6 @@ static const char *const absent[] = {
 	"sleep",
 };
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 static bool
 is_separator(char c)
 {
@@ -125,7 +119,7 @@ static size_t
 add_table(struct access *a, struct span name)
 {
 	for (size_t i = 0; i < a->tables_n; i++)
-		if (span_eq(text_span(a->tables[i]), name))
+		if (span_eq(span_str(a->tables[i]), name))
 			return i;
 	a->tables = grow(a->tables, a->tables_n, sizeof(*a->tables));
 	a->tables[a->tables_n] = copy(name);
@@ -136,7 +130,7 @@ static bool
 find_class(const struct access *a, struct span word, size_t *i_r)
 {
 	for (size_t i = 0; i < a->classes_n; i++)
-		if (span_eq(text_span(a->classes[i].name), word)) {
+		if (span_eq(span_str(a->classes[i].name), word)) {
 			*i_r = i;
 			return true;
 		}
@@ -177,7 +171,7 @@ refuse_word(const struct job *j, struct span word)
 	struct buf b;
 
 	for (size_t i = 0; i < COUNT_OF(absent); i++)
-		if (span_ieq(text_span(absent[i]), word))
+		if (span_ieq(span_str(absent[i]), word))
 			return why_set(j->why, FAULT, s->file, s->line,
 			    "%s: %s is not part of this version", s->name,
 			    absent[i]);
@@ -226,7 +220,7 @@ bare_check(unsigned kinds)
 
 	for (int i = 0; i < ACCESS_LISTS; i++)
 		if (kinds == BIT(i) && checks[i])
-			return restriction_find(text_span(checks[i]));
+			return restriction_find(span_str(checks[i]));
 	return NULL;
 }
 
@@ -262,7 +256,7 @@ compile_rule(const struct job *j, struct span word, struct span *rest,
 static int
 compile(const struct job *j)
 {
-	struct span rest = text_span(j->source->text), word;
+	struct span rest = span_str(j->source->text), word;
 	struct access_rules *rules = j->rules;
 
 	while (take_element(&rest, &word)) {
@@ -311,7 +305,7 @@ compile_all(struct access *a, const struct access_source lists[ACCESS_LISTS],
 	a->classes = zalloc((n + 1) * sizeof(*a->classes));
 	a->classes_n = n;
 	for (size_t i = 0; i < n; i++)
-		a->classes[i].name = copy(text_span(classes[i].name));
+		a->classes[i].name = copy(span_str(classes[i].name));
 	for (size_t i = 0; i < n; i++) {
 		int error = compile(&(struct job){ a, &classes[i],
 		    BIT(ACCESS_LISTS) - 1, &a->classes[i], why });
@@ -322,7 +316,7 @@ compile_all(struct access *a, const struct access_source lists[ACCESS_LISTS],
 	for (int i = 0; i < ACCESS_LISTS; i++) {
 		if (!lists[i].text)
 			continue;
-		a->lists[i].name = copy(text_span(lists[i].name));
+		a->lists[i].name = copy(span_str(lists[i].name));
 		int error = compile(
 		    &(struct job){ a, &lists[i], BIT(i), &a->lists[i], why });
 		if (error < 0)

@@ -50,7 +50,7 @@ tell_trace(struct access_eval *e, const struct access_rule *r, const char *said)
 	if (!e->trace)
 		return;
 	if (t.table && e->answered && e->answer == ACCESS_YES) {
-		t.key = (struct span){ e->verdict.key, strlen(e->verdict.key) };
+		t.key = span_str(e->verdict.key);
 		t.said = e->value;
 	}
 	e->trace(&t, e->trace_arg);

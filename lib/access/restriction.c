@@ -455,7 +455,7 @@ restriction_find(struct span word)
 	for (size_t i = 0; i < COUNT_OF(restrictions); i++) {
 		const char *name = restrictions[i].name;
 
-		if (span_ieq((struct span){ name, strlen(name) }, word))
+		if (span_ieq(span_str(name), word))
 			return &restrictions[i];
 	}
 	return NULL;

@@ -65,12 +65,6 @@ cached_key(struct hash_link *l)
 	return container_of(l, struct cached, in_cache)->name;
 }
 
-static struct span
-span_of(const char *z)
-{
-	return (struct span){ z, strlen(z) };
-}
-
 static char *
 dup_in(struct arena *a, struct span s)
 {
@@ -109,36 +103,18 @@ set(struct conf *c, struct span name, struct span value, const char *file,
 	e->line = line;
 }
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static struct span
-trimmed(struct span s)
-{
-	while (s.n > 0 && is_space(s.p[0])) {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && is_space(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
 int
 conf_split(struct span text, const char *file, unsigned line,
     struct span *name_r, struct span *value_r, struct why *why)
 {
-	struct span all = trimmed(text);
+	struct span all = trim_white(text);
 	struct span rest = all;
 	bool assigns = rest.n > 0 && memchr(rest.p, '=', rest.n);
-	struct span name = trimmed(span_cut(&rest, '='));
+	struct span name = trim_white(span_cut(&rest, '='));
 	int shown = (int)(all.n < 60 ? all.n : 60);
 
 	for (size_t i = 0; i < name.n; i++)
-		assigns &= !is_space(name.p[i]);
+		assigns &= !is_white(name.p[i]);
 	if (!assigns)
 		return why_set(why, EINVAL, file, line,
 		    "\"%.*s\": \"=\" is missing; allowed is name = value",
@@ -151,7 +127,7 @@ conf_split(struct span text, const char *file, unsigned line,
 		return why_set(why, EINVAL, file, line, "%.*s: holds a NUL",
 		    (int)name.n, name.p);
 	*name_r = name;
-	*value_r = trimmed(rest);
+	*value_r = trim_white(rest);
 	return 0;
 }
 
@@ -183,7 +159,7 @@ read_main_cf(struct conf *c, struct why *why)
 static int
 override(struct conf *c, const char *text, struct why *why)
 {
-	struct span s = trimmed(span_of(text));
+	struct span s = trim_white(span_str(text));
 	struct span name;
 	struct span value;
 	int error;
@@ -209,7 +185,7 @@ conf_load(const char *dir, const char *const *overrides, size_t n,
 	hash_init(&c->names, entry_key);
 	hash_init(&c->cache->values, cached_key);
 	list_init(&c->order);
-	c->dir = dup_in(c->arena, span_of(dir));
+	c->dir = dup_in(c->arena, span_str(dir));
 	(void)param_at(0); /* sorts the table, before there are threads */
 	error = read_main_cf(c, why);
 	for (size_t i = 0; !error && i < n; i++)
@@ -261,7 +237,7 @@ own_domain(const struct conf *c)
 
 	if (!c->cache->domain)
 		c->cache->domain = dup_in(c->cache->arena,
-		    defaults_domain(span_of(host ? host : own_hostname(c))));
+		    defaults_domain(span_str(host ? host : own_hostname(c))));
 	return c->cache->domain;
 }
 
@@ -302,7 +278,7 @@ fallback_of(const struct conf *c, const struct param *p)
 const char *
 conf_default(const struct conf *c, const char *name)
 {
-	struct span s = span_of(name);
+	struct span s = span_str(name);
 	const struct param *p = param_find(s);
 
 	if (strcmp(name, "config_directory") == 0)
@@ -326,13 +302,13 @@ raw_of(const struct conf *c, struct span name)
 	if (p)
 		return fallback_of(c, p);
 	p = param_find_inherited(name);
-	return p ? raw_of(c, span_of(p->name)) : NULL;
+	return p ? raw_of(c, span_str(p->name)) : NULL;
 }
 
 const char *
 conf_raw(const struct conf *c, const char *name)
 {
-	return raw_of(c, span_of(name));
+	return raw_of(c, span_str(name));
 }
 
 static const char *
@@ -388,7 +364,7 @@ const char *
 conf_get(const struct conf *c, const char *name, struct why *why)
 {
 	struct cache *cache = c->cache;
-	struct hash_link *l = hash_find(&cache->values, span_of(name));
+	struct hash_link *l = hash_find(&cache->values, span_str(name));
 	const char *raw;
 	struct why inner;
 	char *text;
@@ -398,7 +374,7 @@ conf_get(const struct conf *c, const char *name, struct why *why)
 	raw = conf_raw(c, name);
 	if (!raw || !*raw)
 		return "";
-	if (expand_into(c, span_of(raw), span_of(name), cache->arena, &text,
+	if (expand_into(c, span_str(raw), span_str(name), cache->arena, &text,
 		&inner) < 0) {
 		struct why named;
 
@@ -412,7 +388,7 @@ conf_get(const struct conf *c, const char *name, struct why *why)
 
 	if (!v)
 		die("main.cf: more than %d bytes", CONF_MEMORY_MAX);
-	v->name.p = dup_in(cache->arena, span_of(name));
+	v->name.p = dup_in(cache->arena, span_str(name));
 	v->name.n = strlen(name);
 	v->expanded = text;
 	hash_add(&cache->values, &v->in_cache);
@@ -433,12 +409,12 @@ bool
 conf_source(const struct conf *c, const char *name, const char **file_r,
     unsigned *line_r)
 {
-	const struct entry *e = find_entry(c, span_of(name));
-	const struct param *p = e ? NULL : param_find(span_of(name));
+	const struct entry *e = find_entry(c, span_str(name));
+	const struct param *p = e ? NULL : param_find(span_str(name));
 	struct span other;
 
 	if (p && p->fallback[0] == '$') {
-		other = span_of(p->fallback + 1);
+		other = span_str(p->fallback + 1);
 		e = find_entry(c, other); /* NULL if there is more in it */
 	}
 	if (!e)
@@ -472,7 +448,7 @@ conf_list_next(struct span *rest, struct span *element_r)
 	size_t level = 0;
 	size_t n = 0;
 
-	while (rest->n > 0 && (*rest->p == ',' || is_space(*rest->p))) {
+	while (rest->n > 0 && (*rest->p == ',' || is_white(*rest->p))) {
 		rest->p++;
 		rest->n--;
 	}
@@ -483,13 +459,25 @@ conf_list_next(struct span *rest, struct span *element_r)
 			level++;
 		else if (c == '}' && level > 0)
 			level--;
-		else if (level == 0 && (c == ',' || is_space(c)))
+		else if (level == 0 && (c == ',' || is_white(c)))
 			break;
 	}
 	*element_r = (struct span){ rest->p, n };
 	rest->p += n;
 	rest->n -= n;
 	if (n >= 2 && element_r->p[0] == '{' && element_r->p[n - 1] == '}')
-		*element_r = trimmed((struct span){ element_r->p + 1, n - 2 });
+		*element_r = trim_white(
+		    (struct span){ element_r->p + 1, n - 2 });
 	return n > 0;
+}
+
+bool
+conf_list_has(const char *list, const char *word)
+{
+	struct span rest = span_str(list), element;
+
+	while (conf_list_next(&rest, &element))
+		if (span_ieq(element, span_str(word)))
+			return true;
+	return false;
 }

@@ -150,6 +150,9 @@ MUST_USE int conf_edit(const char *dir, enum conf_edit kind,
  */
 MUST_USE bool conf_list_next(struct span *rest, struct span *element_r);
 
+/* Whether one of its elements is this word, its letters in any case. */
+MUST_USE bool conf_list_has(const char *list, const char *word);
+
 /* The configuration directory: -c's `dir` if given, MAIL_CONFIG, or default. */
 const char *conf_find_dir(const char *dir);
 

@@ -24,21 +24,6 @@ static int expand_text(struct expansion *x, struct span text,
     const struct frame *f);
 
 static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static void
-skip_space(struct span *in)
-{
-	while (in->n > 0 && is_space(*in->p)) {
-		in->p++;
-		in->n--;
-	}
-}
-
-static bool
 is_name_char(char c)
 {
 	char l = ascii_lower(c);
@@ -118,7 +103,7 @@ expand_value(struct expansion *x, struct span name, const char *value,
 	for (const struct frame *up = f; up; up = up->up)
 		if (name.n > 0 && span_eq(up->name, name))
 			return refuse_loop(x, name, f);
-	return expand_text(x, (struct span){ value, strlen(value) }, &inner);
+	return expand_text(x, span_str(value), &inner);
 }
 
 /* The rest of ${...?...}: what to put if it is so, and if it is not. */
@@ -131,7 +116,7 @@ take_choice(struct expansion *x, struct span in, struct span *yes_r,
 	*yes_r = *no_r = (struct span){ NULL, 0 };
 	if (take_char(&in, '?')) {
 		at = in;
-		skip_space(&at);
+		skip_white(&at);
 		if (at.n == 0 || *at.p != '{') {
 			*yes_r = in;
 			return 0;
@@ -139,7 +124,7 @@ take_choice(struct expansion *x, struct span in, struct span *yes_r,
 		if (!take_bracketed(&at, '{', '}', yes_r))
 			return fail(x, "\"}\" is missing", at);
 		in = at;
-		skip_space(&in);
+		skip_white(&in);
 		if (in.n == 0)
 			return 0;
 		if (*in.p != ':')
@@ -148,14 +133,14 @@ take_choice(struct expansion *x, struct span in, struct span *yes_r,
 	if (!take_char(&in, ':'))
 		return fail(x, "\"?\" or \":\" is expected", in);
 	at = in;
-	skip_space(&at);
+	skip_white(&at);
 	if (at.n == 0 || *at.p != '{') {
 		*no_r = in;
 		return 0;
 	}
 	if (!take_bracketed(&at, '{', '}', no_r))
 		return fail(x, "\"}\" is missing", at);
-	skip_space(&at);
+	skip_white(&at);
 	return at.n == 0 ? 0 : fail(x, "nothing more is expected", at);
 }
 
@@ -310,18 +295,18 @@ take_comparison(struct expansion *x, struct span *in, const struct frame *f,
 
 	if (!take_bracketed(in, '{', '}', &a))
 		return fail(x, "\"}\" is missing", *in);
-	skip_space(in);
+	skip_white(in);
 	if (!take_relation(in, &relation))
 		return fail(x,
 		    "\"==\", \"!=\", \"<\", \"<=\", \">\" or \">=\" is "
 		    "expected",
 		    *in);
-	skip_space(in);
+	skip_white(in);
 	if (in->n == 0 || *in->p != '{')
 		return fail(x, "\"{\" is expected", *in);
 	if (!take_bracketed(in, '{', '}', &b))
 		return fail(x, "\"}\" is missing", *in);
-	skip_space(in);
+	skip_white(in);
 
 	int error = compare_expanded(x, a, b, relations[relation].level, f,
 	    &sign);
@@ -341,7 +326,7 @@ expand_braced(struct expansion *x, struct span in, const struct frame *f)
 	const char *value = NULL;
 	bool is_so = false;
 
-	skip_space(&in);
+	skip_white(&in);
 	if (in.n > 0 && *in.p == '{') {
 		int error = take_comparison(x, &in, &inner, &is_so);
 
@@ -350,7 +335,7 @@ expand_braced(struct expansion *x, struct span in, const struct frame *f)
 		value = is_so ? "true" : "";
 	} else {
 		name = take_name(&in);
-		skip_space(&in);
+		skip_white(&in);
 		if (name.n == 0 && in.n == 0)
 			return fail(x, "a name is expected", name);
 		if (in.n > 0 && *in.p != '?' && *in.p != ':')
@@ -435,7 +420,7 @@ expand_names(struct span text, expand_lookup_fn *fn, void *arg)
 		if (text.n > 0 && (*text.p == '{' || *text.p == '(')) {
 			text.p++;
 			text.n--;
-			skip_space(&text);
+			skip_white(&text);
 		}
 
 		struct span name = take_name(&text);

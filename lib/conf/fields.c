@@ -14,8 +14,7 @@ get_number(const struct conf *c, const struct param *p, const char *name,
 	if (!text)
 		return -EINVAL;
 	row.name = name; /* NAME_... is told as it was asked for */
-	if (value_parse(&row, type, (struct span){ text, strlen(text) },
-		value_r, &inner) < 0)
+	if (value_parse(&row, type, span_str(text), value_r, &inner) < 0)
 		return conf_blame(c, name, &inner, why);
 	return 0;
 }

@@ -41,21 +41,6 @@ service_type_name(enum service_type t)
 	return type_names[t];
 }
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static void
-skip_space(struct span *in)
-{
-	while (in->n > 0 && is_space(*in->p)) {
-		in->p++;
-		in->n--;
-	}
-}
-
 static int
 refuse(const struct place *at, const char *field, struct span text,
     const char *allowed)
@@ -71,8 +56,8 @@ take_field(struct span *in, const struct place *at, const char *field,
 {
 	size_t n = 0;
 
-	skip_space(in);
-	while (n < in->n && !is_space(in->p[n]))
+	skip_white(in);
+	while (n < in->n && !is_white(in->p[n]))
 		n++;
 	*field_r = (struct span){ in->p, n };
 	in->p += n;
@@ -89,9 +74,7 @@ static int
 parse_type(struct span text, const struct place *at, enum service_type *type_r)
 {
 	for (size_t i = 0; i < COUNT_OF(type_names); i++)
-		if (span_eq(text,
-			(struct span){ type_names[i],
-			    strlen(type_names[i]) })) {
+		if (span_eq(text, span_str(type_names[i]))) {
 			*type_r = (enum service_type)i;
 			return 0;
 		}
@@ -154,7 +137,7 @@ take_arg(struct span *in, const struct place *at, struct span *arg_r)
 	size_t level = 0;
 
 	if (*in->p != '{') {
-		while (n < in->n && !is_space(in->p[n]))
+		while (n < in->n && !is_white(in->p[n]))
 			n++;
 		*arg_r = (struct span){ in->p, n };
 		in->p += n;
@@ -171,10 +154,10 @@ take_arg(struct span *in, const struct place *at, struct span *arg_r)
 	*arg_r = (struct span){ in->p + 1, n - 1 };
 	in->p += n + 1;
 	in->n -= n + 1;
-	if (in->n > 0 && !is_space(*in->p))
+	if (in->n > 0 && !is_white(*in->p))
 		return refuse(at, "argument", *in, "a blank behind }");
-	skip_space(arg_r);
-	while (arg_r->n > 0 && is_space(arg_r->p[arg_r->n - 1]))
+	skip_white(arg_r);
+	while (arg_r->n > 0 && is_white(arg_r->p[arg_r->n - 1]))
 		arg_r->n--;
 	return 0;
 }
@@ -187,7 +170,7 @@ parse_args(struct span in, const struct place *at, struct service_line *s)
 
 	if (!args)
 		return refuse(at, "line", SPAN(""), "a shorter file");
-	for (skip_space(&in); in.n > 0; skip_space(&in)) {
+	for (skip_white(&in); in.n > 0; skip_white(&in)) {
 		struct span arg;
 		int error = take_arg(&in, at, &arg);
 

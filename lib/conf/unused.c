@@ -50,7 +50,7 @@ static void
 note_value(const char *name, const char *raw, void *arg)
 {
 	(void)name;
-	expand_names((struct span){ raw, strlen(raw) }, note, arg);
+	expand_names(span_str(raw), note, arg);
 }
 
 /* The classes of restrictions are parameters too. */

@@ -71,28 +71,13 @@ static const struct dict_ops ops = {
 	.pattern = true,
 };
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static void
-skip_space(struct span *in)
-{
-	while (in->n > 0 && is_space(*in->p)) {
-		in->p++;
-		in->n--;
-	}
-}
-
 static struct span
 take_token(struct span *in)
 {
 	size_t n = 0;
 
-	skip_space(in);
-	while (n < in->n && !is_space(in->p[n]))
+	skip_white(in);
+	while (n < in->n && !is_white(in->p[n]))
 		n++;
 
 	struct span token = { in->p, n };
@@ -126,16 +111,16 @@ parse_rule(struct cidrs *t, struct span line, bool is_if, size_t open,
 	struct rule r = { .is_if = is_if, .outer = open };
 	struct span net;
 
-	skip_space(&line);
+	skip_white(&line);
 	while (take_char(&line, '!')) {
 		r.negated = !r.negated;
-		skip_space(&line);
+		skip_white(&line);
 	}
 	net = take_token(&line);
 	if (cidr_parse(net, &r.net, why) < 0)
 		return false;
-	skip_space(&line);
-	while (line.n > 0 && is_space(line.p[line.n - 1]))
+	skip_white(&line);
+	while (line.n > 0 && is_white(line.p[line.n - 1]))
 		line.n--;
 	if (is_if != (line.n == 0)) {
 		(void)why_set(why, EINVAL, NULL, 0, "%s",

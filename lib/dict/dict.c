@@ -48,14 +48,10 @@ static const struct dict_type *
 find_type(struct span name)
 {
 	for (size_t i = 0; i < added_n; i++)
-		if (span_eq(name,
-			(struct span){ added[i]->name,
-			    strlen(added[i]->name) }))
+		if (span_eq(name, span_str(added[i]->name)))
 			return added[i];
 	for (size_t i = 0; i < COUNT_OF(built_in); i++)
-		if (span_eq(name,
-			(struct span){ built_in[i].name,
-			    strlen(built_in[i].name) }))
+		if (span_eq(name, span_str(built_in[i].name)))
 			return &built_in[i];
 	return NULL;
 }
@@ -100,8 +96,7 @@ static bool
 is_other(struct span type)
 {
 	for (size_t i = 0; i < COUNT_OF(others); i++)
-		if (span_eq(type,
-			(struct span){ others[i], strlen(others[i]) }))
+		if (span_eq(type, span_str(others[i])))
 			return true;
 	return false;
 }

@@ -3,68 +3,23 @@
  * text with blanks }, ... }.
  */
 #include "conf/conf.h"
+
+#include "base/scan.h"
 #include "dict/memory.h"
 #include "dict/private.h"
 
 #include <errno.h>
 
-struct inlined {
-	struct dict dict;
-	struct memory memory;
-};
-
-static enum dict_result
-get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
-    struct why *why)
-{
-	struct inlined *t = container_of(d, struct inlined, dict);
-	struct span value;
-
-	if (!memory_find(&t->memory, key, &value))
-		return DICT_ABSENT;
-	return dict_give(value, arena, value_r, why);
-}
-
-static void
-close_it(struct dict *d)
-{
-	memory_fini(&container_of(d, struct inlined, dict)->memory);
-}
-
-static const struct dict_ops ops = {
-	.get = get,
-	.close = close_it,
-	.quick = true,
-};
-
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static struct span
-trimmed(struct span s)
-{
-	while (s.n > 0 && is_space(s.p[0])) {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && is_space(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
 static int
-fill(struct inlined *t, struct span rest, struct why *why)
+fill(struct memory_dict *t, struct span rest, struct why *why)
 {
 	struct span pair;
 
 	while (conf_list_next(&rest, &pair)) {
 		struct span value = pair;
-		struct span key = trimmed(span_cut(&value, '='));
+		struct span key = trim_white(span_cut(&value, '='));
 
-		value = trimmed(value);
+		value = trim_white(value);
 		if (key.n == 0 || value.n == 0)
 			return why_set(why, EINVAL, NULL, 0,
 			    "inline: bad element \"%.*s\"; allowed is "
@@ -80,7 +35,7 @@ fill(struct inlined *t, struct span rest, struct why *why)
 struct dict *
 inline_open(const char *name, unsigned flags, struct why *why)
 {
-	struct span s = trimmed((struct span){ name, strlen(name) });
+	struct span s = trim_white(span_str(name));
 
 	if (s.n < 2 || s.p[0] != '{' || s.p[s.n - 1] != '}') {
 		(void)why_set(why, EINVAL, NULL, 0,
@@ -88,10 +43,8 @@ inline_open(const char *name, unsigned flags, struct why *why)
 		return NULL;
 	}
 
-	struct inlined *t = zalloc(sizeof(*t));
+	struct memory_dict *t = memory_dict_new("inline", name, flags);
 
-	dict_init(&t->dict, &ops, "inline", name, flags);
-	memory_init(&t->memory);
 	if (fill(t, (struct span){ s.p + 1, s.n - 2 }, why) < 0) {
 		dict_close(&t->dict);
 		return NULL;

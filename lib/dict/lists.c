@@ -194,7 +194,7 @@ lists_open(const char *text, unsigned flags, struct why *why)
 	l->flags = flags;
 	l->end = &l->first;
 	l->quick = true;
-	if (add_all(l, (struct span){ text, strlen(text) }, 0, false, why) < 0)
+	if (add_all(l, span_str(text), 0, false, why) < 0)
 		return lists_close(l);
 	return l;
 }

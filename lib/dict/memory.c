@@ -59,3 +59,36 @@ memory_find(const struct memory *m, struct span key, struct span *value_r)
 	*value_r = container_of(l, struct entry, link)->value;
 	return true;
 }
+
+static enum dict_result
+get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
+    struct why *why)
+{
+	struct memory_dict *t = container_of(d, struct memory_dict, dict);
+	struct span value;
+
+	if (!memory_find(&t->memory, key, &value))
+		return DICT_ABSENT;
+	return dict_give(value, arena, value_r, why);
+}
+
+static void
+close_it(struct dict *d)
+{
+	memory_fini(&container_of(d, struct memory_dict, dict)->memory);
+}
+
+struct memory_dict *
+memory_dict_new(const char *type, const char *name, unsigned flags)
+{
+	static const struct dict_ops ops = {
+		.get = get,
+		.close = close_it,
+		.quick = true,
+	};
+	struct memory_dict *t = zalloc(sizeof(*t));
+
+	dict_init(&t->dict, &ops, type, name, flags);
+	memory_init(&t->memory);
+	return t;
+}

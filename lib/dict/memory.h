@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "dict/private.h"
 
 struct memory {
 	struct arena *arena;
@@ -26,5 +27,17 @@ MUST_USE enum memory_result memory_add(struct memory *m, struct span key,
     struct span value);
 MUST_USE bool memory_find(const struct memory *m, struct span key,
     struct span *value_r);
+
+/*
+ * A type that is no more than that: its dict_open() makes one, fills it, and
+ * gives out ->dict. dict_close() frees it.
+ */
+struct memory_dict {
+	struct dict dict;
+	struct memory memory;
+};
+
+struct memory_dict *memory_dict_new(const char *type, const char *name,
+    unsigned flags);
 
 #endif

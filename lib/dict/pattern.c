@@ -168,21 +168,6 @@ static const struct dict_ops ops = {
 	.pattern = true,
 };
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static void
-skip_space(struct span *in)
-{
-	while (in->n > 0 && is_space(*in->p)) {
-		in->p++;
-		in->n--;
-	}
-}
-
 static struct rule *
 add_rule(struct patterns *t)
 {
@@ -206,7 +191,7 @@ take_pattern(struct span *in, struct span *pattern_r, struct span *flags_r)
 	char delimiter = in->n > 0 ? *in->p : ' ';
 	size_t n = 1;
 
-	if (is_space(delimiter) ||
+	if (is_white(delimiter) ||
 	    (ascii_lower(delimiter) >= 'a' && ascii_lower(delimiter) <= 'z') ||
 	    (delimiter >= '0' && delimiter <= '9') || delimiter == '\\')
 		return false;
@@ -217,12 +202,12 @@ take_pattern(struct span *in, struct span *pattern_r, struct span *flags_r)
 	*pattern_r = (struct span){ in->p + 1, n - 1 };
 	in->p += n + 1;
 	in->n -= n + 1;
-	for (n = 0; n < in->n && !is_space(in->p[n]);)
+	for (n = 0; n < in->n && !is_white(in->p[n]);)
 		n++;
 	*flags_r = (struct span){ in->p, n };
 	in->p += n;
 	in->n -= n;
-	skip_space(in);
+	skip_white(in);
 	return true;
 }
 
@@ -240,7 +225,7 @@ finish_rule(struct patterns *t, struct rule *r, struct span pattern,
 {
 	size_t groups = 0;
 
-	while (value.n > 0 && is_space(value.p[value.n - 1]))
+	while (value.n > 0 && is_white(value.p[value.n - 1]))
 		value.n--;
 	pattern.p = arena_dup(t->arena, pattern);
 	r->value = (struct span){ arena_dup(t->arena, value), value.n };
@@ -268,10 +253,10 @@ parse_rule(struct patterns *t, struct span line, bool is_if, size_t open,
 	struct span pattern;
 	struct span flags;
 
-	skip_space(&line);
+	skip_white(&line);
 	while (take_char(&line, '!')) {
 		r.negated = !r.negated;
-		skip_space(&line);
+		skip_white(&line);
 	}
 	if (!take_pattern(&line, &pattern, &flags))
 		return refuse("no pattern; allowed is /pattern/flags value",
@@ -292,7 +277,7 @@ takes_if(struct span *line)
 	struct span at = *line;
 
 	if (!take_text(&at, SPAN("if")) || at.n == 0 ||
-	    (!is_space(*at.p) && *at.p != '/' && *at.p != '!'))
+	    (!is_white(*at.p) && *at.p != '/' && *at.p != '!'))
 		return false;
 	*line = at;
 	return true;
@@ -302,7 +287,7 @@ static bool
 is_endif(struct span line)
 {
 	return take_text(&line, SPAN("endif")) &&
-	    (line.n == 0 || is_space(*line.p));
+	    (line.n == 0 || is_white(*line.p));
 }
 
 static void
@@ -313,7 +298,7 @@ add_line(struct patterns *t, struct span line, const char *file,
 	bool ends;
 	bool is_if;
 
-	skip_space(&line);
+	skip_white(&line);
 	ends = is_endif(line);
 	is_if = !ends && takes_if(&line);
 	if (ends && *open != SIZE_MAX) {

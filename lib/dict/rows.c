@@ -1,20 +1,6 @@
 #include "dict/rows.h"
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static void
-skip_space(struct span *in)
-{
-	while (in->n > 0 && is_space(*in->p)) {
-		in->p++;
-		in->n--;
-	}
-}
-
+#include "base/scan.h"
 /* How long the key in front is. */
 static size_t
 key_len(struct span in, bool *quoted_r)
@@ -22,7 +8,7 @@ key_len(struct span in, bool *quoted_r)
 	bool quoted = false;
 	size_t n = 0;
 
-	for (; n < in.n && (quoted || !is_space(in.p[n])); n++)
+	for (; n < in.n && (quoted || !is_white(in.p[n])); n++)
 		if (in.p[n] == '"')
 			quoted = !quoted;
 		else if (in.p[n] == '\\' && n + 1 < in.n)
@@ -36,12 +22,12 @@ row_parse(struct span line, struct span *key_r, struct span *value_r)
 {
 	bool quoted;
 
-	skip_space(&line);
+	skip_white(&line);
 	*key_r = (struct span){ line.p, key_len(line, &quoted) };
 	line.p += key_r->n;
 	line.n -= key_r->n;
-	skip_space(&line);
-	while (line.n > 0 && is_space(line.p[line.n - 1]))
+	skip_white(&line);
+	while (line.n > 0 && is_white(line.p[line.n - 1]))
 		line.n--;
 	*value_r = line;
 	if (quoted)

@@ -84,8 +84,7 @@ source_read(const char *name, struct source *s_r, struct why *why)
 
 	*s_r = (struct source){ .is_file = *name != '{' };
 	if (!s_r->is_file) {
-		error = read_inline((struct span){ name, strlen(name) }, s_r,
-		    why);
+		error = read_inline(span_str(name), s_r, why);
 		if (error) {
 			free(s_r->text);
 			s_r->text = NULL;

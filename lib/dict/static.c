@@ -4,18 +4,13 @@
  */
 #include "dict/private.h"
 
+#include "base/scan.h"
 #include <errno.h>
 
 struct fixed {
 	struct dict dict;
 	struct span value; /* in the name */
 };
-
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 static enum dict_result
 get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
@@ -41,11 +36,11 @@ static_open(const char *name, unsigned flags, struct why *why)
 	    f->value.p[f->value.n - 1] == '}') {
 		f->value.p++;
 		f->value.n -= 2;
-		while (f->value.n > 0 && is_space(f->value.p[0])) {
+		while (f->value.n > 0 && is_white(f->value.p[0])) {
 			f->value.p++;
 			f->value.n--;
 		}
-		while (f->value.n > 0 && is_space(f->value.p[f->value.n - 1]))
+		while (f->value.n > 0 && is_white(f->value.p[f->value.n - 1]))
 			f->value.n--;
 	}
 	return &f->dict;

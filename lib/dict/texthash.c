@@ -12,37 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct texthash {
-	struct dict dict;
-	struct memory memory;
-};
-
-static enum dict_result
-get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
-    struct why *why)
-{
-	struct texthash *t = container_of(d, struct texthash, dict);
-	struct span value;
-
-	if (!memory_find(&t->memory, key, &value))
-		return DICT_ABSENT;
-	return dict_give(value, arena, value_r, why);
-}
-
-static void
-close_it(struct dict *d)
-{
-	memory_fini(&container_of(d, struct texthash, dict)->memory);
-}
-
-static const struct dict_ops ops = {
-	.get = get,
-	.close = close_it,
-	.quick = true,
-};
-
 static int
-add_line(struct texthash *t, const char *file, struct span line,
+add_line(struct memory_dict *t, const char *file, struct span line,
     unsigned number, struct why *why)
 {
 	struct span key;
@@ -87,11 +58,9 @@ texthash_open(const char *name, unsigned flags, struct why *why)
 	if (lines_read(name, &lines, &text, why) < 0)
 		return NULL;
 
-	struct texthash *t = zalloc(sizeof(*t));
+	struct memory_dict *t = memory_dict_new("texthash", name, flags);
 
-	dict_init(&t->dict, &ops, "texthash", name, flags);
 	dict_watch(&t->dict, name, &st);
-	memory_init(&t->memory);
 	error = 0;
 	while (!error && lines_next(&lines, &line, &number))
 		error = add_line(t, name, line, number, why);

@@ -22,12 +22,6 @@ struct line {
 	struct log_field fields[LOG_FIELDS_MAX];
 };
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 /* Adds a field, also an empty one; with ->p NULL there is none. */
 static void
 add(struct line *l, uint8_t name, struct span value)
@@ -130,7 +124,7 @@ maillog_delivery(const struct log_delivery *d)
 	add(&l, MAILLOG_FIELD_DELAY, buf_span(&delay));
 	add(&l, MAILLOG_FIELD_DELAYS, buf_span(&delays));
 	add(&l, MAILLOG_FIELD_DSN, d->dsn);
-	add(&l, MAILLOG_FIELD_STATUS, text_span(statuses[d->status]));
+	add(&l, MAILLOG_FIELD_STATUS, span_str(statuses[d->status]));
 	add(&l, MAILLOG_FIELD_REASON, d->text);
 	send_line(&l);
 }

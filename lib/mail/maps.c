@@ -39,11 +39,11 @@ maps_open(const struct conf *c, const char *name, struct maps *maps_r,
 	*maps_r = (struct maps){ 0 };
 	if (!text)
 		return -EINVAL;
-	rest = (struct span){ text, strlen(text) };
+	rest = span_str(text);
 	while (conf_list_next(&rest, &element))
 		n++;
 	maps_r->v = zalloc((n + 1) * sizeof(*maps_r->v));
-	rest = (struct span){ text, strlen(text) };
+	rest = span_str(text);
 	while (conf_list_next(&rest, &element)) {
 		int error = add_map(maps_r, c, name, element, why);
 

@@ -15,9 +15,7 @@ alias_form(const struct routing *r, struct span addr)
 	return (struct maps_form){
 		.kind = KEYS_VIRTUAL,
 		.delimiters = r->delimiters,
-		.bare = span_ieq(domain,
-			    (struct span){ r->p.myorigin,
-				strlen(r->p.myorigin) }) ||
+		.bare = span_ieq(domain, span_str(r->p.myorigin)) ||
 		    lists_has_name(r->lists[LIST_MYDESTINATION], domain,
 			&ignored) == DICT_FOUND,
 	};
@@ -338,7 +336,7 @@ routing_mailbox(struct routing *r, struct span addr, struct arena *a,
 	    find_number(r, MAPS_GID, addr, a, 1, &gid, why) != DICT_FOUND)
 		return DICT_TEMPFAIL;
 	/* Also the root: an answer outlives the routing that gave it. */
-	place.root = arena_dup(a, (struct span){ root, strlen(root) });
+	place.root = arena_dup(a, span_str(root));
 	place.path = arena_dup(a, path);
 	if (!place.root || !place.path || memchr(path.p, '\0', path.n)) {
 		why_set(why, EINVAL, NULL, 0, "bad path of a mailbox");

@@ -50,23 +50,6 @@ static const char *const map_names[MAPS_N] = {
 	[MAPS_GID] = "virtual_gid_maps",
 };
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
-static bool
-has_word(const char *list, const char *word)
-{
-	struct span rest = text_span(list), element;
-
-	while (conf_list_next(&rest, &element))
-		if (span_ieq(element, text_span(word)))
-			return true;
-	return false;
-}
-
 /* The strings of conf may be gone before we are. */
 static void
 keep_texts(struct routing *r)
@@ -79,10 +62,10 @@ keep_texts(struct routing *r)
 
 	r->texts = arena_new(1 << 20);
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
-		*texts[i] = arena_dup(r->texts, text_span(*texts[i]));
+		*texts[i] = arena_dup(r->texts, span_str(*texts[i]));
 		must(*texts[i]);
 	}
-	r->delimiters = text_span(r->p.recipient_delimiter);
+	r->delimiters = span_str(r->p.recipient_delimiter);
 }
 
 static int
@@ -94,7 +77,7 @@ open_list(struct routing *r, const struct conf *c, size_t i, struct why *why)
 
 	if (!text)
 		return -EINVAL;
-	if (has_word(r->p.parents, list_names[i]))
+	if (conf_list_has(r->p.parents, list_names[i]))
 		flags |= LISTS_PARENTS;
 	r->lists[i] = lists_open(text, flags, &open_why);
 	conf_source(c, list_names[i], &file, &line);
@@ -149,11 +132,11 @@ routing_open(const struct conf *c, struct why *why)
 		free(r);
 		return NULL;
 	}
-	r->keeps_extensions = has_word(r->p.propagate, "virtual");
-	r->transport_parents = has_word(r->p.parents, "transport_maps");
+	r->keeps_extensions = conf_list_has(r->p.propagate, "virtual");
+	r->transport_parents = conf_list_has(r->p.parents, "transport_maps");
 	/* "all" is no address; literals of ours are loopback's then. */
-	r->own = lists_open(has_word(r->p.inet_interfaces, "all") ||
-		    has_word(r->p.inet_interfaces, "loopback-only")
+	r->own = lists_open(conf_list_has(r->p.inet_interfaces, "all") ||
+		    conf_list_has(r->p.inet_interfaces, "loopback-only")
 		? "127.0.0.0/8 [::1]/128"
 		: r->p.inet_interfaces,
 	    LISTS_ADDRS | LISTS_NAMES, &ignored);
@@ -194,7 +177,7 @@ bool
 routing_complete(const struct routing *r, struct span addr, struct arena *a,
     struct span *addr_r)
 {
-	struct span local, domain, origin = text_span(r->p.myorigin);
+	struct span local, domain, origin = span_str(r->p.myorigin);
 
 	*addr_r = addr;
 	if (addr.n == 0 || address_cut(addr, &local, &domain) ||
@@ -298,10 +281,10 @@ routing_resolve(struct routing *r, struct span addr, struct arena *a,
 		return DICT_TEMPFAIL;
 	route.rcpt = arena_dup(a, addr);
 	route.nexthop = route.class == CLASS_DEFAULT && *r->p.relayhost
-	    ? arena_dup(a, text_span(r->p.relayhost))
+	    ? arena_dup(a, span_str(r->p.relayhost))
 	    : arena_dup(a, domain);
 	if (!route.rcpt || !route.nexthop ||
-	    !set_transport(text_span(class_transport(r, route.class)), a,
+	    !set_transport(span_str(class_transport(r, route.class)), a,
 		&route))
 		return no_room(why);
 	switch (maps_find(&r->maps[MAPS_TRANSPORT], &form, addr, a, &value,

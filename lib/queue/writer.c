@@ -116,8 +116,7 @@ bool
 queue_put_id(struct queue_writer *w)
 {
 	if (w->fd >= 0)
-		return queue_put(w,
-		    (struct span){ w->id.text, strlen(w->id.text) });
+		return queue_put(w, span_str(w->id.text));
 	if (w->marks_n == MARKS_MAX)
 		return false;
 	w->marks[w->marks_n++] = w->n;

@@ -44,7 +44,7 @@ frame_last_words(const char *text)
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_BYE, 0);
-	msg_put_str(&b, MSG_FIELD_TEXT, (struct span){ text, strlen(text) });
+	msg_put_str(&b, MSG_FIELD_TEXT, span_str(text));
 	if (!msg_end(&b, 0) || sock_send(FDS_PARENT, buf_span(&b), NULL, 0) < 0)
 		return; /* the exit status says it too */
 }

@@ -120,9 +120,7 @@ add_rules(scmp_filter_ctx ctx, unsigned words)
 
 	for (size_t i = 0; i < COUNT_OF(calls) && !err; i++)
 		if (words & calls[i].word)
-			err = allow_named(ctx,
-			    (struct span){ calls[i].names,
-				strlen(calls[i].names) });
+			err = allow_named(ctx, span_str(calls[i].names));
 	if (!err && (words & SANDBOX_STDIO))
 		err = allow_ioctls(ctx);
 	if (!err && (words & SANDBOX_UNIX))

@@ -235,12 +235,6 @@ outcome_of(const struct store_target *t)
 	return o;
 }
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 void
 job_log(const struct job *j)
 {
@@ -258,9 +252,9 @@ job_log(const struct job *j)
 		    .begun = j->begun,
 		    .connected = j->begun,
 		    .ended = j->ended,
-		    .dsn = text_span(o.dsn),
+		    .dsn = span_str(o.dsn),
 		    .status = o.status,
-		    .text = text_span(o.text),
+		    .text = span_str(o.text),
 		});
 	}
 }
@@ -274,9 +268,9 @@ put_rcpt(const struct job *j, struct buf *b, size_t i, bool text)
 	msg_put_u64(b, MSG_FIELD_N, j->rcpts[i].n);
 	msg_put_str(b, MSG_FIELD_ADDR, text ? j->rcpts[i].addr : SPAN(""));
 	msg_put_u64(b, MSG_FIELD_STATUS, o.status);
-	msg_put_str(b, MSG_FIELD_DSN, text_span(o.dsn));
+	msg_put_str(b, MSG_FIELD_DSN, span_str(o.dsn));
 	if (text)
-		msg_put_str(b, MSG_FIELD_TEXT, text_span(o.text));
+		msg_put_str(b, MSG_FIELD_TEXT, span_str(o.text));
 	msg_put_opt(b, MSG_FIELD_STATE, o.state);
 	msg_group_end(b, group);
 }

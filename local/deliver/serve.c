@@ -120,9 +120,7 @@ static struct store *
 find_store(struct span path)
 {
 	for (size_t i = 0; i < self.roots_n; i++)
-		if (span_eq((struct span){ self.roots[i].path,
-				strlen(self.roots[i].path) },
-			path))
+		if (span_eq(span_str(self.roots[i].path), path))
 			return self.roots[i].store;
 	return NULL;
 }
@@ -317,7 +315,7 @@ send_hello(void)
 	     l = l->next) {
 		const char *id = container_of(l, struct result, link)->id;
 
-		msg_put_str(&b, MSG_FIELD_ID, (struct span){ id, strlen(id) });
+		msg_put_str(&b, MSG_FIELD_ID, span_str(id));
 	}
 	if (msg_end(&b, 0))
 		send_to_qmgr(buf_span(&b));
