@@ -122,6 +122,13 @@ struct service_conn *service_conn_free(struct service_conn *c);
 void service_conn_freep(struct service_conn **c);
 
 /*
+ * Says, in warm_up(), that `path` was read: when the file changes or is replaced
+ * the parent replaces this worker, as by a reload; who has ->reload is told to
+ * read anew. The files of tables are watched without.
+ */
+void service_watch(const char *path);
+
+/*
  * Tells the parent how many requests are under way, if that changed, and not
  * more often than once a second. Connections of service_accept() are counted
  * without. Plain.
