@@ -126,6 +126,7 @@ is_over(struct client *c, enum stream_result r)
 		return false;
 	case STREAM_EOF:
 	case STREAM_FAILED:
+	case STREAM_EARLY_DATA:
 		break;
 	}
 	log_broken(c, "lost connection");
