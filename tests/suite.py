@@ -282,6 +282,8 @@ class Suite:
             "mydestination": "",
             # Who connects from anywhere else in 127/8 is a stranger.
             "mynetworks": "127.0.0.2/32",
+            # Mail stays as it was sent, to be compared.
+            "local_header_rewrite_clients": "",
             "smtpd_relay_restrictions": "permit_mynetworks, "
                                         "reject_unauth_destination",
             "virtual_mailbox_domains": self.domain,

@@ -92,6 +92,12 @@ service_on_parent(service_parent_fn *fn)
 	frame.on_parent = fn;
 }
 
+void
+service_watch(const char *path)
+{
+	(void)path;
+}
+
 static bool
 is_socket(int fd)
 {
