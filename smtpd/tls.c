@@ -173,15 +173,7 @@ add_names(struct tls *tls, const struct tls_conf *conf, const char *maps,
 	int err = 0;
 
 	while (!err && conf_list_next(&rest, &word)) {
-		struct dict *d;
-
 		snprintf(name, sizeof(name), "%.*s", (int)word.n, word.p);
-		d = dict_open(name, 0, why);
-		if (!d)
-			return -EINVAL;
-		if (dict_file(d))
-			service_watch(dict_file(d));
-		dict_close(d);
 		err = dict_each(name, add_name, &n, why);
 		if (!err)
 			err = n.error;

@@ -35,6 +35,9 @@ void dict_init(struct dict *d, const struct dict_ops *ops, const char *type,
     const char *name, unsigned flags);
 void dict_watch(struct dict *d, const char *file, const struct stat *st);
 
+/* Tells dict_on_open()'s function of a file. */
+void dict_tell_file(const char *file, const struct stat *st);
+
 /* Gives out a copy of a value, or says why not. */
 MUST_USE enum dict_result dict_give(struct span value, struct arena *arena,
     struct span *value_r, struct why *why);

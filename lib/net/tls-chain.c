@@ -141,12 +141,14 @@ read_objects(struct loader *l, BIO *in)
 static int
 read_file(struct loader *l, const char *path, tls_file_fn *note)
 {
-	BIO *in = BIO_new_file(path, "r");
+	BIO *in;
 	int err;
 
 	l->file = path;
 	if (note)
 		note(path);
+	errno = 0;
+	in = BIO_new_file(path, "r");
 	if (!in) {
 		ERR_clear_error();
 		return why_set(l->why, errno ? errno : EINVAL, path, 0, "%s",

@@ -47,7 +47,8 @@ struct tls_conf {
 	const char *alpn; /* our names, with blanks between them */
 	const char *ca_file; /* a client: who is trusted. Empty: nobody */
 	const char *context; /* a server: the service that tickets are for */
-	tls_file_fn *on_file; /* told of each file that is read; may be NULL */
+	tls_file_fn
+	    *on_file; /* told of each file before it is read; may be NULL */
 };
 
 /* Returns NULL with `why`. A server must have a certificate. Blocks. */

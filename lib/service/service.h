@@ -122,11 +122,14 @@ struct service_conn *service_conn_free(struct service_conn *c);
 void service_conn_freep(struct service_conn **c);
 
 /*
- * Says, in warm_up(), that `path` was read: when the file changes or is replaced
- * the parent replaces this worker, as by a reload; who has ->reload is told to
- * read anew. The files of tables are watched without.
+ * Says, in warm_up(), that `path` is about to be read: when the file is changed
+ * or replaced master replaces the workers, as on a reload. For tables it is said
+ * by dict_on_open(service_watch_as), with what the file was. Who has ->reload
+ * looks for itself. Blocks.
  */
 void service_watch(const char *path);
+struct stat;
+void service_watch_as(const char *path, const struct stat *st);
 
 /*
  * Tells the parent how many requests are under way, if that changed, and not
