@@ -497,7 +497,7 @@ services_apply(struct plan *plan)
 			add_service(&plan->services[i]);
 }
 
-/* One more generation is not too many, and the last one has begun. */
+/* One more generation is not too many, and the last one has begun, or cannot. */
 static bool
 may_replace(void)
 {
@@ -506,7 +506,8 @@ may_replace(void)
 
 		if (!s->want || is_single(s) || !oldest)
 			continue;
-		if (count_workers(s, true) < s->want->workers ||
+		if ((count_workers(s, true) < s->want->workers &&
+			task_now() >= s->throttled_until) ||
 		    younger(s, oldest->generation) + 1 >= GENERATIONS)
 			return false;
 	}
