@@ -331,7 +331,8 @@ run(void *arg)
 	services_apply(own.plan);
 	bell_init(&own.hangup, "a reason to reload");
 	if (!task_spawn(control_run, &own.control, "control") ||
-	    !task_spawn(reload_when_wanted, NULL, "reload"))
+	    !task_spawn(reload_when_wanted, NULL, "reload") ||
+	    !task_spawn(services_watch, NULL, "changed files"))
 		die("no stack for a task");
 	if (services_wait_ready(task_after(READY_TIME), text, sizeof(text))) {
 		tell_ready();

@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "master/spawn.h"
+#include "master/watch.h"
 #include "net/channel.h"
 #include "service/limits.h"
 #include "service/msg.h"
@@ -23,6 +24,7 @@ enum {
 	DEATHS_TIME = 10 * 1000, /* ... in this time, ms */
 	COLUMN_PAUSE = 1000,
 	KILL_TIME = 2000, /* ms in which who is killed is gone */
+	REPLACE_TIME = 10 * 1000, /* ms that old generations get to end */
 	REPLACE_PAUSE = 50, /* ms between two looks whether it may be */
 };
 
@@ -35,6 +37,7 @@ struct service {
 	struct link workers;
 	unsigned generation;
 	struct bell changed;
+	struct watch watch;
 	int64_t throttled_until;
 	int64_t deaths_since;
 	unsigned deaths;
@@ -192,6 +195,12 @@ handle(struct worker *w, const struct msg_in *in)
 		w->busy = (unsigned)msg_u64(in, MSG_FIELD_BUSY);
 		if (!w->ready)
 			on_ready(w);
+		break;
+	case MSG_WATCH: /* while it was root it knew what it read */
+		if (!w->ready)
+			watch_add(&w->service->watch,
+			    msg_str(in, MSG_FIELD_FILE),
+			    msg_u64(in, MSG_FIELD_STAMP));
 		break;
 	case MSG_BYE:
 		text = msg_str(in, MSG_FIELD_TEXT);
@@ -403,6 +412,7 @@ run_service(void *arg)
 	while (!list_empty(&s->workers))
 		(void)!bell_wait(&s->changed, TASK_NEVER);
 	link_remove(&s->link);
+	watch_fini(&s->watch);
 	limits_detach(s->limits);
 	task_close(s->limits_fd);
 	free(s);
@@ -429,6 +439,7 @@ add_service(const struct plan_service *p)
 	snprintf(s->key, sizeof(s->key), "%s", p->key);
 	list_init(&s->workers);
 	bell_init(&s->changed, "a worker's end");
+	watch_init(&s->watch);
 	s->limits_fd = limits_create();
 	s->limits = s->limits_fd < 0 ? NULL : limits_attach(s->limits_fd, 0);
 	if (!s->limits)
@@ -486,7 +497,7 @@ services_apply(struct plan *plan)
 			add_service(&plan->services[i]);
 }
 
-/* One more generation is not too many, and the last one has begun. */
+/* One more generation is not too many, and the last one has begun, or cannot. */
 static bool
 may_replace(void)
 {
@@ -495,11 +506,40 @@ may_replace(void)
 
 		if (!s->want || is_single(s) || !oldest)
 			continue;
-		if (count_workers(s, true) < s->want->workers ||
+		if ((count_workers(s, true) < s->want->workers &&
+			task_now() >= s->throttled_until) ||
 		    younger(s, oldest->generation) + 1 >= GENERATIONS)
 			return false;
 	}
 	return true;
+}
+
+/* As on a reload. A worker that cannot begin leaves the old ones at work. */
+static void
+replace_changed(struct service *s)
+{
+	const char *path = watch_changed(&s->watch);
+
+	if (!path || !s->want || is_single(s) || own.stopping)
+		return;
+	log_info("%s has changed: the workers of service %s are replaced", path,
+	    s->want->name);
+	s->throttled_until = 0;
+	s->generation++;
+	bell_ring(&s->changed);
+}
+
+void
+services_watch(void *arg)
+{
+	(void)arg;
+	while (watch_wait()) {
+		if (!services_wait_replaceable(task_after(REPLACE_TIME)))
+			return;
+		for (struct service *s = next_service(NULL); s;
+		     s = next_service(s))
+			replace_changed(s);
+	}
 }
 
 bool

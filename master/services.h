@@ -34,6 +34,12 @@ MUST_USE bool services_wait_ready(int64_t deadline, char *text_r, size_t max);
  */
 MUST_USE bool services_wait_replaceable(int64_t deadline);
 
+/*
+ * A task: replaces the workers of services whose files have changed, until it is
+ * cancelled.
+ */
+void services_watch(void *arg);
+
 /* Ends all, the log last; those that do not end in time are killed. May sleep. */
 void services_stop(int64_t grace);
 

@@ -162,6 +162,7 @@ converse(void)
 		case STREAM_TOO_LONG:
 		case STREAM_CANCELLED:
 		case STREAM_FAILED:
+		case STREAM_EARLY_DATA:
 			return;
 		}
 	}

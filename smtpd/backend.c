@@ -20,6 +20,12 @@ backend_config(void)
 	return &resources.config;
 }
 
+const struct backend_tls *
+backend_tls(void)
+{
+	return &resources.tls.backend;
+}
+
 struct backend_times
 backend_times(void)
 {

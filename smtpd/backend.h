@@ -8,6 +8,7 @@
 #define SMTPD_BACKEND_H
 
 #include "net/addr.h"
+#include "net/tls.h"
 #include "smtpd/session.h"
 
 enum {
@@ -38,10 +39,20 @@ struct backend_client {
 	bool is_ours; /* in mynetworks */
 	bool counted;
 	enum backend_bare_lf bare_lf;
+	const struct tls_facts *tls; /* NULL: in the clear */
+};
+
+/* How TLS is done here; milliseconds. */
+struct backend_tls {
+	struct tls *context; /* NULL: not at all */
+	bool from_start; /* smtpd_tls_wrappermode */
+	int64_t log_level; /* smtpd_tls_loglevel */
+	int64_t timeout; /* smtpd_starttls_timeout */
 };
 
 const struct smtpd_config *backend_config(void);
 struct backend_times backend_times(void);
+const struct backend_tls *backend_tls(void);
 
 /*
  * Says who the client is, and counts it. False: there are too many connections

@@ -37,6 +37,7 @@ greet_back(struct smtpd_session *s)
 		{ SMTPD_EHLO_PIPELINING, "PIPELINING" },
 		{ SMTPD_EHLO_SIZE, "SIZE" },
 		{ SMTPD_EHLO_VRFY, "VRFY" },
+		{ SMTPD_EHLO_STARTTLS, "STARTTLS" },
 		{ SMTPD_EHLO_ENHANCED, "ENHANCEDSTATUSCODES" },
 		{ SMTPD_EHLO_8BITMIME, "8BITMIME" },
 	};
@@ -49,7 +50,8 @@ greet_back(struct smtpd_session *s)
 		snprintf(size, sizeof(size), "SIZE %llu",
 		    (unsigned long long)s->config->size_limit);
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (!(s->config->ehlo & rows[i].bit))
+		if (!(s->config->ehlo & rows[i].bit) ||
+		    (s->tls && rows[i].bit == SMTPD_EHLO_STARTTLS))
 			continue;
 		reply_ok(s, "250-%s", before);
 		before = rows[i].bit == SMTPD_EHLO_SIZE ? size

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "mail/date.h"
 #include "mail/header.h"
 #include "mail/maillog.h"
 #include "mail/received.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
 	MEMORY_MAX = 32 * 1024, /* of a mail, before it goes to disk */
@@ -32,6 +34,8 @@ struct backend_mail {
 	struct queue_id id;
 	struct queue_name name;
 	struct queue_envelope envelope;
+	char added_id
+	    [24]; /* the time in a Message-ID of ours; "" there is none */
 };
 
 static struct span
@@ -79,6 +83,20 @@ put(struct span piece, void *arg)
 	return m->result == SMTPD_DATA_OK;
 }
 
+/* What is told of TLS; `b` has room for it and keeps it. */
+static void
+tell_tls(struct received *r, const struct backend_mail *m, struct buf *b)
+{
+	const struct tls_facts *f = m->client->tls;
+
+	if (!f || !resources.tls.received_header)
+		return;
+	tls_facts_cipher(b, f);
+	r->tls = buf_span(b);
+	r->key_exchange = text_span(f->key_exchange);
+	r->signature = text_span(f->signature);
+}
+
 static void
 put_received(struct backend_mail *m)
 {
@@ -89,11 +107,14 @@ put_received(struct backend_mail *m)
 		.client_addr = text_span(m->client->addr),
 		.host = text_span(params.myhostname),
 		.mail_name = text_span(params.mail_name),
-		.proto = session_protocol(s),
+		.proto = session_with(s),
 		.time = m->arrived,
 	};
-	char text[RECEIVED_MAX];
+	char text[RECEIVED_MAX], tls[2 * TLS_WORD_MAX + 64];
 	struct buf b;
+
+	buf_init(&b, tls, sizeof(tls));
+	tell_tls(&r, m, &b);
 
 	if (s->txn.n == 1)
 		r.rcpt = s->txn.rcpts->addr;
@@ -106,6 +127,91 @@ put_received(struct backend_mail *m)
 	must(!b.overflow && queue_put(m->writer, buf_span(&b)));
 }
 
+/* An address without a domain is one of ours. */
+static struct span
+complete(struct backend_mail *m, struct span addr)
+{
+	struct span origin = text_span(params.myorigin);
+	char *text;
+
+	if (addr.n == 0 || memchr(addr.p, '@', addr.n))
+		return addr;
+	text = arena_alloc(m->arena, addr.n + 1 + origin.n);
+	if (!text)
+		return addr;
+	memcpy(text, addr.p, addr.n);
+	text[addr.n] = '@';
+	memcpy(text + addr.n + 1, origin.p, origin.n);
+	return (struct span){ text, addr.n + 1 + origin.n };
+}
+
+/* "Message-ID: <20261121205758.ID@HOST>", as Postfix makes it. */
+static void
+add_id(struct header_scan *h, const char *resent)
+{
+	struct backend_mail *m = h->arg;
+	time_t t = (time_t)(m->arrived / 1000000);
+	char text[512];
+	struct tm tm;
+	struct buf b;
+
+	must(gmtime_r(&t, &tm));
+	must(strftime(m->added_id, sizeof(m->added_id), "%Y%m%d%H%M%S", &tm));
+	buf_init(&b, text, sizeof(text));
+	buf_putf(&b, "%sMessage-Id: <%s.", resent, m->added_id);
+	header_scan_add(h, buf_span(&b));
+	if (!queue_put_id(m->writer)) {
+		task_offload(TASK_DISK, flush, m);
+		m->result = result_of(m->error);
+		if (m->result == SMTPD_DATA_OK && !queue_put_id(m->writer))
+			m->result = SMTPD_DATA_FAILED;
+	}
+	buf_init(&b, text, sizeof(text));
+	buf_putf(&b, "@%s>\n", params.myhostname);
+	header_scan_add(h, buf_span(&b));
+}
+
+static void
+add_date(struct header_scan *h, const char *resent)
+{
+	const struct backend_mail *m = h->arg;
+	char text[DATE_MAX + 32];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	buf_putf(&b, "%sDate: ", resent);
+	date_put_header(&b, m->arrived);
+	buf_put(&b, SPAN("\n"));
+	header_scan_add(h, buf_span(&b));
+}
+
+static void
+add_from(struct header_scan *h, const char *resent)
+{
+	struct backend_mail *m = h->arg;
+	struct span from = complete(m, m->session->txn.sender);
+
+	header_scan_add(h, text_span(resent));
+	header_scan_add(h, SPAN("From: "));
+	header_scan_add(h, from.n ? from : SPAN("MAILER-DAEMON"));
+	header_scan_add(h, SPAN("\n"));
+}
+
+/* What a mail of one of ours lacks is put behind what it has (RFC 6409, 8). */
+static void
+complete_head(struct header_scan *h)
+{
+	bool resent = h->has & HEADER_HAS_RESENT;
+	const char *prefix = resent ? "Resent-" : "";
+
+	if (!(h->has & (resent ? HEADER_HAS_RESENT_ID : HEADER_HAS_ID)))
+		add_id(h, prefix);
+	if (!(h->has & (resent ? HEADER_HAS_RESENT_DATE : HEADER_HAS_DATE)))
+		add_date(h, prefix);
+	if (!(h->has & (resent ? HEADER_HAS_RESENT_FROM : HEADER_HAS_FROM)))
+		add_from(h, prefix);
+}
+
 struct backend_mail *
 backend_mail_new(const struct smtpd_session *s, const struct backend_client *c)
 {
@@ -114,6 +220,8 @@ backend_mail_new(const struct smtpd_session *s, const struct backend_client *c)
 	m->session = s;
 	m->client = c;
 	m->scan.put = put;
+	m->scan.end = complete_has(resources.complete, c, false) ? complete_head
+								 : NULL;
 	m->scan.arg = m;
 	m->arena = arena_new(RCPTS_LIMIT);
 	m->arrived = service_wall();
@@ -176,24 +284,6 @@ add_rcpt(struct backend_mail *m, struct span addr, struct span orig)
 	return true;
 }
 
-/* An address without a domain is one of ours. */
-static struct span
-complete(struct backend_mail *m, struct span addr)
-{
-	struct span origin = text_span(params.myorigin);
-	char *text;
-
-	if (addr.n == 0 || memchr(addr.p, '@', addr.n))
-		return addr;
-	text = arena_alloc(m->arena, addr.n + 1 + origin.n);
-	if (!text)
-		return addr;
-	memcpy(text, addr.p, addr.n);
-	text[addr.n] = '@';
-	memcpy(text + addr.n + 1, origin.p, origin.n);
-	return (struct span){ text, addr.n + 1 + origin.n };
-}
-
 /* What a recipient stands for. False: that cannot be found out now. */
 static bool
 expand(struct backend_mail *m, struct span given)
@@ -230,17 +320,28 @@ commit(void *arg)
 	    &m->name);
 }
 
+static struct span
+message_id(const struct backend_mail *m, char *text, size_t max)
+{
+	if (m->scan.id_n)
+		return (struct span){ m->scan.id, m->scan.id_n };
+	if (!*m->added_id || m->scan.has & HEADER_HAS_RESENT)
+		return SPAN("<>");
+	snprintf(text, max, "<%s.%s@%s>", m->added_id, m->id.text,
+	    params.myhostname);
+	return text_span(text);
+}
+
 static void
 log_mail(const struct backend_mail *m)
 {
 	struct span id = text_span(m->id.text), none = { 0 };
 	struct log_client client = { text_span(m->client->name),
 		text_span(m->client->addr) };
+	char text[512];
 
 	maillog_client(id, &client, none, none);
-	maillog_message_id(id,
-	    m->scan.id_n ? (struct span){ m->scan.id, m->scan.id_n }
-			 : SPAN("<>"));
+	maillog_message_id(id, message_id(m, text, sizeof(text)));
 }
 
 static void

@@ -1,3 +1,4 @@
+#include "dict/dict.h"
 #include "queue/queue.h"
 #include "service/service.h"
 #include "smtpd/notify.h"
@@ -37,6 +38,7 @@ serve_conn(void *arg)
 static int
 warm_up(const struct conf *c, struct why *why)
 {
+	dict_on_open(service_watch_as);
 	if (service_checking()) /* there may be no queue yet */
 		return params_open(c, why);
 	resources.queue = queue_open(".", QUEUE_CREATE, params.long_ids, why);

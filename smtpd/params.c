@@ -78,12 +78,15 @@ offered(void)
 		{ "vrfy", SMTPD_EHLO_VRFY },
 		{ "enhancedstatuscodes", SMTPD_EHLO_ENHANCED },
 		{ "8bitmime", SMTPD_EHLO_8BITMIME },
+		{ "starttls", SMTPD_EHLO_STARTTLS },
 	};
 	unsigned bits = 0;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (!has_word(params.discard_ehlo, rows[i].word))
 			bits |= rows[i].bit;
+	if (!resources.tls.offered)
+		bits &= ~(unsigned)SMTPD_EHLO_STARTTLS;
 	if (params.disable_vrfy)
 		bits &= ~(unsigned)SMTPD_EHLO_VRFY;
 	return bits;
@@ -291,6 +294,8 @@ set_config(void)
 	c->strict_envelopes = params.strict_envelopes;
 	c->delay_reject = params.delay_reject;
 	c->ehlo = offered();
+	c->tls_required = resources.tls.required;
+	c->tls_broken = resources.tls.broken;
 	c->is_forbidden = is_forbidden;
 	c->is_noop = is_noop;
 	resources.access_parents = has_word(params.parents,
@@ -300,12 +305,17 @@ set_config(void)
 int
 params_open(const struct conf *c, struct why *why)
 {
+	if (smtpd_tls_open(c, &resources.tls, why) < 0)
+		return -EINVAL;
 	set_config();
 	if (open_lists(c, why) < 0 || compile_access(c, why) < 0 ||
 	    open_tables(why) < 0)
 		return -EINVAL;
 	resources.routing = routing_open(c, why);
 	if (!resources.routing)
+		return -EINVAL;
+	resources.complete = complete_open(c, why);
+	if (!resources.complete)
 		return -EINVAL;
 	read_hosts();
 	return 0;

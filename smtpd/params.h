@@ -11,6 +11,8 @@
 #include "mail/routing.h"
 #include "queue/queue.h"
 #include "smtpd/backend.h"
+#include "smtpd/complete.h"
+#include "smtpd/tls.h"
 
 struct params {
 	const char *myhostname;
@@ -61,6 +63,8 @@ struct resources {
 	struct lists *bare_lf_exceptions;
 	struct lists *forbidden;
 	struct lists *noop;
+	struct smtpd_tls tls;
+	struct complete *complete;
 	bool access_parents;
 	char loopback_name[2][BACKEND_NAME_MAX]; /* of 127.0.0.1, ::1 */
 };

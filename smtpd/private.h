@@ -39,6 +39,14 @@ bool wants_access(struct smtpd_session *s, unsigned lists);
 enum outcome reply_verdict(struct smtpd_session *s,
     const struct access_verdict *v);
 
+/* What each step begins with, and what it ends with. */
+void begin_step(struct smtpd_session *s, enum smtpd_want w);
+enum smtpd_want conclude(struct smtpd_session *s, enum outcome o);
+
+/* Whether the command has to wait for STARTTLS. */
+bool lacks_tls(const struct smtpd_session *s);
+
+command_fn cmd_starttls;
 command_fn cmd_helo, cmd_ehlo, cmd_mail, cmd_rcpt, cmd_vrfy, cmd_data;
 
 /* What follows the answers, by command. */

@@ -3,6 +3,7 @@
 #include "mail/maillog.h"
 #include "net/stream.h"
 #include "smtpd/backend.h"
+#include "smtpd/handshake.h"
 #include "task/task.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct client {
 	struct backend_client who;
 	struct backend_times times;
 	struct backend_mail *mail;
+	struct tls_facts tls;
 	uint64_t data_bytes;
 	bool said_bare_lf;
 };
@@ -126,6 +128,7 @@ is_over(struct client *c, enum stream_result r)
 		return false;
 	case STREAM_EOF:
 	case STREAM_FAILED:
+	case STREAM_EARLY_DATA:
 		break;
 	}
 	log_broken(c, "lost connection");
@@ -240,6 +243,30 @@ commit(struct client *c)
 	log_step(c, before);
 }
 
+/* False: there is nobody to talk to any more. */
+static bool
+shake_hands(struct client *c)
+{
+	struct log_client client = log_client(c);
+
+	if (handshake(c->stream, backend_tls(), &client, &c->tls)) {
+		c->who.tls = &c->tls;
+		return true;
+	}
+	log_broken(c, "lost connection");
+	return false;
+}
+
+static bool
+begin_tls(struct client *c)
+{
+	bool is_on = shake_hands(c);
+
+	buf_drop(&c->stream->out, c->stream->out.n);
+	session_tls(&c->session, is_on);
+	return is_on;
+}
+
 static bool
 make_room(struct client *c)
 {
@@ -301,6 +328,10 @@ converse(struct client *c)
 		case SMTPD_WANT_COMMIT:
 			commit(c);
 			break;
+		case SMTPD_WANT_TLS:
+			if (!begin_tls(c))
+				return;
+			break;
 		case SMTPD_WANT_CLOSE:
 			say_goodbye(c);
 			return;
@@ -319,6 +350,30 @@ log_end(struct client *c)
 	maillog_disconnect(&client, buf_span(&counts));
 }
 
+static void
+greet_and_converse(struct client *c, bool welcome)
+{
+	const struct log_client client = log_client(c);
+	const struct access_facts facts = {
+		.client_name = client.name,
+		.client_addr = client.addr,
+		.client_is_ours = c->who.is_ours,
+	};
+	bool tls = backend_tls()->from_start;
+
+	c->session.verb = SPAN("CONNECT");
+	if (tls && !shake_hands(c))
+		return;
+	if (welcome)
+		session_init(&c->session, backend_config(), &facts, c->arena,
+		    &c->stream->out);
+	else
+		session_crowded(&c->session, backend_config(), &facts,
+		    &c->stream->out);
+	c->session.tls = tls;
+	converse(c);
+}
+
 void
 serve_client(int fd, const struct addr *peer)
 {
@@ -332,19 +387,9 @@ serve_client(int fd, const struct addr *peer)
 	};
 	bool welcome = backend_came(peer, &c.who);
 	struct log_client client = log_client(&c);
-	struct access_facts facts = {
-		.client_name = client.name,
-		.client_addr = client.addr,
-		.client_is_ours = c.who.is_ours,
-	};
 
 	maillog_connect(&client);
-	if (welcome)
-		session_init(&c.session, backend_config(), &facts, arena,
-		    &st->out);
-	else
-		session_crowded(&c.session, backend_config(), &facts, &st->out);
-	converse(&c);
+	greet_and_converse(&c, welcome);
 	c.mail = backend_mail_free(c.mail);
 	log_end(&c);
 	backend_left(&c.who);

@@ -144,13 +144,6 @@ cmd_quit(struct smtpd_session *s, struct span arg)
 }
 
 static enum outcome
-cmd_starttls(struct smtpd_session *s, struct span arg)
-{
-	(void)arg;
-	return reply_error(s, "502 5.5.1 Error: command not implemented");
-}
-
-static enum outcome
 cmd_auth(struct smtpd_session *s, struct span arg)
 {
 	(void)arg;
@@ -268,6 +261,9 @@ run_command(struct smtpd_session *s, struct span verb, struct span arg,
 		    "503 5.7.0 Error: access denied for %.*s[%.*s]",
 		    (int)s->facts.client_name.n, s->facts.client_name.p,
 		    (int)s->facts.client_addr.n, s->facts.client_addr.p);
+	if (lacks_tls(s))
+		return reply_error(s,
+		    "530 5.7.0 Must issue a STARTTLS command first");
 	if (s->command == SMTPD_CMD_UNKNOWN)
 		return unknown_command(s, verb, line);
 	if (c->is_junk && s->junk++ > s->config->junk_commands)
@@ -281,7 +277,7 @@ run_command(struct smtpd_session *s, struct span verb, struct span arg,
 }
 
 /* Counts what came of a command, and ends sessions with too many errors. */
-static enum smtpd_want
+enum smtpd_want
 conclude(struct smtpd_session *s, enum outcome o)
 {
 	must(!s->out->overflow);
@@ -307,7 +303,7 @@ conclude(struct smtpd_session *s, enum outcome o)
 	return s->want;
 }
 
-static void
+void
 begin_step(struct smtpd_session *s, enum smtpd_want w)
 {
 	must(s->want == w);

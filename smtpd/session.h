@@ -13,6 +13,7 @@
  *			  session_space()
  *	SMTPD_WANT_DATA	  read the mail up to its end: session_data()
  *	SMTPD_WANT_COMMIT make it durable: session_committed()
+ *	SMTPD_WANT_TLS	  send ->out and go over to TLS: session_tls()
  *	SMTPD_WANT_CLOSE  send what ->out holds, then close
  *
  * A step may leave something to log in ->log, and ->slow says that the client
@@ -48,6 +49,7 @@ enum smtpd_want {
 	SMTPD_WANT_SPACE,
 	SMTPD_WANT_DATA,
 	SMTPD_WANT_COMMIT,
+	SMTPD_WANT_TLS,
 	SMTPD_WANT_CLOSE,
 };
 
@@ -87,6 +89,7 @@ enum {
 	SMTPD_EHLO_VRFY = BIT(2),
 	SMTPD_EHLO_ENHANCED = BIT(3),
 	SMTPD_EHLO_8BITMIME = BIT(4),
+	SMTPD_EHLO_STARTTLS = BIT(5), /* and so whether it works */
 };
 
 typedef bool smtpd_word_fn(struct span word);
@@ -106,6 +109,8 @@ struct smtpd_config {
 	bool vrfy_disabled;
 	bool strict_envelopes;
 	bool delay_reject;
+	bool tls_required; /* before anything else */
+	bool tls_broken; /* it is meant to be offered, and cannot be */
 	unsigned ehlo; /* SMTPD_EHLO_... that are offered */
 	unsigned lists; /* BIT()s of the lists that are not empty */
 	smtpd_word_fn *is_forbidden; /* smtpd_forbidden_commands */
@@ -148,6 +153,7 @@ struct smtpd_session {
 	struct span addr; /* that is being checked */
 
 	bool esmtp;
+	bool tls; /* set by who begins with it, after session_init() */
 	bool denied; /* since the connection */
 	bool slow;
 	const char *broken; /* why the session ended early: "too many errors" */
@@ -185,6 +191,12 @@ enum smtpd_want session_data(struct smtpd_session *s, enum smtpd_data result);
 enum smtpd_want session_committed(struct smtpd_session *s,
     enum smtpd_data result, struct span id);
 
+/*
+ * The handshake is over. If TLS is on, all that the client said is forgotten; if
+ * not, the session is over, and there is nobody to be told.
+ */
+enum smtpd_want session_tls(struct smtpd_session *s, bool is_on);
+
 /* Instead of session_init(): too many connections of this client. */
 enum smtpd_want session_crowded(struct smtpd_session *s,
     const struct smtpd_config *config, const struct access_facts *facts,
@@ -196,5 +208,8 @@ void session_put_counts(const struct smtpd_session *s, struct buf *out);
 /* "SMTP" or "ESMTP", and what HELO said; ->p NULL: nothing. */
 struct span session_protocol(const struct smtpd_session *s);
 struct span session_helo(const struct smtpd_session *s);
+
+/* The protocol for Received, RFC 3848: "ESMTPS". */
+struct span session_with(const struct smtpd_session *s);
 
 #endif

@@ -138,6 +138,22 @@ def own_address(count=[0]):
     return f"127.{a % 240 + 10}.{b + 1}.{c + 1}"
 
 
+def make_certificate(path, name):
+    """A key and its certificate in one file, which comes into place at once."""
+    new = path.with_suffix(".new")
+    key = path.with_suffix(".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    f"subjectAltName=DNS:{name}", "-keyout", key, "-out", new],
+                   check=True, capture_output=True)
+    with new.open("ab") as f:
+        f.write(key.read_bytes())
+    key.unlink()
+    new.chmod(0o600)
+    new.rename(path)
+    return path
+
+
 class Log:
     """The mail log of a suite."""
 
@@ -296,6 +312,8 @@ class Suite:
             "mydestination": "",
             # Who connects from anywhere else in 127/8 is a stranger.
             "mynetworks": "127.0.0.2/32",
+            # Mail stays as it was sent, to be compared.
+            "local_header_rewrite_clients": "",
             "smtpd_relay_restrictions": "permit_mynetworks, "
                                         "reject_unauth_destination",
             "virtual_mailbox_domains": self.domain,
@@ -315,6 +333,21 @@ class Suite:
             "broker": "broker unix n - n - 1 broker",
             "virtual": "virtual unix - n n - 100 virtual",
         }
+
+    def with_tls(self):
+        """STARTTLS, and the services of those who submit mail."""
+        cert = make_certificate(self.etc / "cert.pem", "mail.example.test")
+        self.set(smtpd_tls_security_level="may", smtpd_tls_chain_files=cert,
+                 smtpd_tls_loglevel=1, smtpd_tls_received_header="yes")
+        options = (" -o smtpd_tls_mandatory_protocols=>=TLSv1.2"
+                   " -o local_header_rewrite_clients=static:all"
+                   " -o syslog_name=postfix/$service_name -o ")
+        for name, tls in (("submission", "smtpd_tls_security_level=encrypt"),
+                          ("submissions", "smtpd_tls_wrappermode=yes")):
+            self.services[name] = (
+                f"{self.addr}:{self.port(name)} inet n - n - 100 smtpd"
+                + options.replace("$service_name", name) + tls)
+        return self
 
     def set(self, **params):
         """Parameters of main.cf; write() or reload() makes them true."""

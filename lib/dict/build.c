@@ -1,5 +1,7 @@
 #include "dict/build.h"
 
+#include "dict/private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -306,6 +308,8 @@ dict_each(const char *type_and_name, dict_each_fn *fn, void *arg,
 	const char *name;
 	int error;
 
+	if (span_eq(type_of(type_and_name, &name), SPAN("texthash")))
+		return texthash_each(name, fn, arg, why);
 	if (!dict_can_build(type_of(type_and_name, &name)))
 		return refuse(type_and_name, why);
 	snprintf(path, sizeof(path), "%s.lmdb", name);
@@ -361,8 +365,10 @@ int
 dict_each(const char *type_and_name, dict_each_fn *fn, void *arg,
     struct why *why)
 {
-	(void)fn;
-	(void)arg;
+	const char *name;
+
+	if (span_eq(type_of(type_and_name, &name), SPAN("texthash")))
+		return texthash_each(name, fn, arg, why);
 	return refuse(type_and_name, why);
 }
 

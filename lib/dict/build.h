@@ -37,7 +37,10 @@ MUST_USE int dict_build_commit(struct dict_build *b, struct why *why);
 /* Takes it all back. NULL is fine. Blocks. */
 void dict_build_abort(struct dict_build *b);
 
-/* Calls `fn` for each key of a table that can be built, in its order. Blocks. */
+/*
+ * Calls `fn` for each key of a table that can be built, or of a texthash, in its
+ * order. Blocks.
+ */
 typedef void dict_each_fn(struct span key, struct span value, void *arg);
 MUST_USE int dict_each(const char *type_and_name, dict_each_fn *fn, void *arg,
     struct why *why);

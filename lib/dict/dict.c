@@ -147,6 +147,21 @@ dict_init(struct dict *d, const struct dict_ops *ops, const char *type,
 	d->flags = flags;
 }
 
+static void (*on_open)(const char *file, const struct stat *st);
+
+void
+dict_on_open(void (*fn)(const char *file, const struct stat *st))
+{
+	on_open = fn;
+}
+
+void
+dict_tell_file(const char *file, const struct stat *st)
+{
+	if (on_open)
+		on_open(file, st);
+}
+
 void
 dict_watch(struct dict *d, const char *file, const struct stat *st)
 {
@@ -156,6 +171,7 @@ dict_watch(struct dict *d, const char *file, const struct stat *st)
 	d->file = zalloc(size);
 	memcpy(d->file, file, size);
 	d->st = *st;
+	dict_tell_file(file, st);
 }
 
 struct dict *

@@ -58,6 +58,10 @@ bool dict_is_pattern(const struct dict *d);
 /* Whether the file behind it was replaced since it was opened. Blocks. */
 bool dict_changed(const struct dict *d);
 
+/* From now on `fn` is told of each file that is opened, as it was before. */
+struct stat;
+void dict_on_open(void (*fn)(const char *file, const struct stat *st));
+
 /* The file that is to be watched for changes, or NULL. */
 const char *dict_file(const struct dict *d);
 

@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 #include "conf/lines.h"
 #include "dict/keys.h"
+#include "dict/private.h"
 #include "net/cidr.h"
 
 #include <errno.h>
@@ -87,7 +88,9 @@ add_file(struct lists *l, struct span path, unsigned depth, bool negated,
 		return why_set(why, EINVAL, z, 0,
 		    "files name files too deeply; allowed are %d",
 		    LISTS_DEPTH_MAX);
-	if (stat(z, &st) < 0)
+	if (stat(z, &st) == 0)
+		dict_tell_file(z, &st);
+	else
 		return why_set(why, errno, z, 0, "%s", strerror(errno));
 	error = lines_read(z, &lines, &text, why);
 	if (!error) {

@@ -8,7 +8,7 @@
 #ifndef DICT_PRIVATE_H
 #define DICT_PRIVATE_H
 
-#include "dict/dict.h"
+#include "dict/build.h"
 
 #include <sys/stat.h>
 
@@ -35,9 +35,16 @@ void dict_init(struct dict *d, const struct dict_ops *ops, const char *type,
     const char *name, unsigned flags);
 void dict_watch(struct dict *d, const char *file, const struct stat *st);
 
+/* Tells dict_on_open()'s function of a file. */
+void dict_tell_file(const char *file, const struct stat *st);
+
 /* Gives out a copy of a value, or says why not. */
 MUST_USE enum dict_result dict_give(struct span value, struct arena *arena,
     struct span *value_r, struct why *why);
+
+/* dict_each() of a texthash file. */
+MUST_USE int texthash_each(const char *file, dict_each_fn *fn, void *arg,
+    struct why *why);
 
 struct dict *cidr_open(const char *name, unsigned flags, struct why *why);
 struct dict *fail_open(const char *name, unsigned flags, struct why *why);

@@ -69,3 +69,21 @@ texthash_open(const char *name, unsigned flags, struct why *why)
 		dict_close(&t->dict);
 	return error ? NULL : &t->dict;
 }
+
+int
+texthash_each(const char *file, dict_each_fn *fn, void *arg, struct why *why)
+{
+	struct lines lines;
+	char *text = NULL;
+	struct span line, key, value;
+	unsigned number;
+	int err = lines_read(file, &lines, &text, why);
+
+	if (err < 0)
+		return err;
+	while (lines_next(&lines, &line, &number))
+		if (row_parse(line, &key, &value) == ROW_TAKEN)
+			fn(key, value, arg);
+	free(text);
+	return 0;
+}

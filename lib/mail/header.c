@@ -39,6 +39,30 @@ keep_id(struct header_scan *h, struct span text)
 	}
 }
 
+static unsigned
+bit_of(struct span name)
+{
+	static const struct {
+		struct span name;
+		unsigned bit;
+	} rows[] = {
+		{ SPAN_INIT("Message-ID"), HEADER_HAS_ID },
+		{ SPAN_INIT("Date"), HEADER_HAS_DATE },
+		{ SPAN_INIT("From"), HEADER_HAS_FROM },
+		{ SPAN_INIT("Resent-Message-ID"), HEADER_HAS_RESENT_ID },
+		{ SPAN_INIT("Resent-Date"), HEADER_HAS_RESENT_DATE },
+		{ SPAN_INIT("Resent-From"), HEADER_HAS_RESENT_FROM },
+	};
+	unsigned bit = 0;
+
+	if (name.n > 7 && span_ieq((struct span){ name.p, 7 }, SPAN("Resent-")))
+		bit = HEADER_HAS_RESENT;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (span_ieq(name, rows[i].name))
+			bit |= rows[i].bit;
+	return bit;
+}
+
 /* A field begins, whose name and colon are held. */
 static void
 begin_field(struct header_scan *h)
@@ -51,6 +75,7 @@ begin_field(struct header_scan *h)
 		name.n--;
 	if (span_ieq(name, SPAN("Received")))
 		h->received++;
+	h->has |= bit_of(name);
 	h->in_id = span_ieq(name, SPAN("Message-ID")) && h->id_n == 0;
 	h->any = true;
 	h->at = HEADER_INSIDE;
@@ -66,6 +91,8 @@ begin_body(struct header_scan *h, bool add_line)
 	    (h->id[h->id_n - 1] == ' ' || h->id[h->id_n - 1] == '\t'))
 		h->id_n--;
 	h->at = HEADER_BODY;
+	if (h->end)
+		h->end(h);
 	if (add_line)
 		put(h, SPAN("\n"));
 	put(h, held(h));
@@ -136,6 +163,12 @@ header_scan_feed(struct header_scan *h, struct span piece)
 		else
 			take_char_of_line(h, &piece);
 	return put(h, piece);
+}
+
+void
+header_scan_add(struct header_scan *h, struct span fields)
+{
+	put(h, fields);
 }
 
 bool

@@ -17,13 +17,31 @@ enum {
 	HEADER_ID_MAX = 512, /* of a Message-ID that is kept */
 };
 
+/* Fields that a complete message has, and their Resent- forms, as BIT()s. */
+enum {
+	HEADER_HAS_ID = BIT(0),
+	HEADER_HAS_DATE = BIT(1),
+	HEADER_HAS_FROM = BIT(2),
+	HEADER_HAS_RESENT = BIT(3), /* any Resent- field */
+	HEADER_HAS_RESENT_ID = BIT(4),
+	HEADER_HAS_RESENT_DATE = BIT(5),
+	HEADER_HAS_RESENT_FROM = BIT(6),
+};
+
+struct header_scan;
+
+/* The head is over, but for what this adds by header_scan_add(). */
+typedef void header_end_fn(struct header_scan *h);
+
 /* Takes what goes on. False: it does not, and that is final. */
 typedef bool header_put_fn(struct span piece, void *arg);
 
-/* All zero but for ->put and ->arg is the start of a message. */
+/* All zero but for ->put, ->end and ->arg is the start of a message. */
 struct header_scan {
 	header_put_fn *put;
+	header_end_fn *end; /* may be NULL */
 	void *arg;
+	unsigned has; /* HEADER_HAS_... so far */
 	unsigned received; /* fields Received so far: hops */
 	size_t id_n;
 	char id[HEADER_ID_MAX]; /* the Message-ID, once the head is over */
@@ -43,6 +61,9 @@ struct header_scan {
 
 /* Takes a piece. False: ->put did not. */
 MUST_USE bool header_scan_feed(struct header_scan *h, struct span piece);
+
+/* Adds to the head, from ->end: whole fields. */
+void header_scan_add(struct header_scan *h, struct span fields);
 
 /* The message is over. False: as above. */
 MUST_USE bool header_scan_end(struct header_scan *h);

@@ -2,6 +2,22 @@
 
 #include "mail/date.h"
 
+static void
+put_tls(struct buf *out, const struct received *r)
+{
+	buf_put(out, SPAN("\n\t(using "));
+	buf_put(out, r->tls);
+	if (r->key_exchange.n) {
+		buf_put(out, SPAN("\n\t key-exchange "));
+		buf_put(out, r->key_exchange);
+	}
+	if (r->signature.n) {
+		buf_put(out, SPAN(" server-signature "));
+		buf_put(out, r->signature);
+	}
+	buf_put(out, SPAN(")\n\t(No client certificate requested)"));
+}
+
 void
 received_put_head(struct buf *out, const struct received *r)
 {
@@ -14,7 +30,10 @@ received_put_head(struct buf *out, const struct received *r)
 	buf_put(out, r->client_name);
 	buf_put(out, is_ipv6 ? SPAN(" [IPv6:") : SPAN(" ["));
 	buf_put(out, r->client_addr);
-	buf_put(out, SPAN("])\n\tby "));
+	buf_put(out, SPAN("])"));
+	if (r->tls.n)
+		put_tls(out, r);
+	buf_put(out, SPAN("\n\tby "));
 	buf_put(out, r->host);
 	buf_put(out, SPAN(" ("));
 	buf_put(out, r->mail_name);

@@ -77,6 +77,9 @@ void frame_block_signals(void);
 /* Sends a message without fields or, with STATUS, how busy it is. */
 void frame_tell(int type);
 
+/* Without a task: tells the parent of the files that were read. */
+void frame_declare_files(void);
+
 /* Without a task: says goodbye, and why it cannot even begin. */
 void frame_last_words(const char *text);
 

@@ -315,6 +315,7 @@ service_main(int argc, char **argv, const struct service_spec *spec)
 	struct why why = { 0 };
 
 	bool mine = frame_options(argc, argv, &frame.options);
+	int err;
 
 	frame.spec = spec;
 	if (mine && frame.options.check)
@@ -327,7 +328,10 @@ service_main(int argc, char **argv, const struct service_spec *spec)
 	log_init("postrider", spec->name, FDS_LOG);
 	close_on_exec();
 	frame_clock_init();
-	if (prepare(&why) < 0 || drop_privileges(&why) < 0) {
+	err = prepare(&why);
+	if (!err && !spec->reload && spec->user != SERVICE_SELF)
+		frame_declare_files();
+	if (err || drop_privileges(&why) < 0) {
 		log_error("%s", why.text);
 		frame_last_words(why.text);
 		return EX_CONFIG;

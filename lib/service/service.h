@@ -122,6 +122,16 @@ struct service_conn *service_conn_free(struct service_conn *c);
 void service_conn_freep(struct service_conn **c);
 
 /*
+ * Says, in warm_up(), that `path` is about to be read: when the file is changed
+ * or replaced master replaces the workers, as on a reload. For tables it is said
+ * by dict_on_open(service_watch_as), with what the file was. Who has ->reload
+ * looks for itself. Blocks.
+ */
+void service_watch(const char *path);
+struct stat;
+void service_watch_as(const char *path, const struct stat *st);
+
+/*
  * Tells the parent how many requests are under way, if that changed, and not
  * more often than once a second. Connections of service_accept() are counted
  * without. Plain.

@@ -29,6 +29,8 @@ settle(struct smtpd_session *s, unsigned how)
 			session_access(s, &v);
 		else if (s->want == SMTPD_WANT_SPACE)
 			session_space(s, how % 7);
+		else if (s->want == SMTPD_WANT_TLS)
+			session_tls(s, how % 2);
 		else if (s->want == SMTPD_WANT_DATA)
 			session_data(s, how % (SMTPD_DATA_BARE_LF + 1));
 		else
@@ -50,7 +52,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.rcpt_limit = 10,
 		.rcpt_overshoot = 10,
 		.bare_lf_code = 550,
-		.ehlo = 31,
+		.ehlo = 63,
 		.lists = BIT(ACCESS_LISTS) - 1,
 		.is_forbidden = no_word,
 		.is_noop = no_word,

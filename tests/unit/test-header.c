@@ -92,6 +92,95 @@ a_name_has_an_end(void **state)
 }
 
 static void
+complete(struct header_scan *h)
+{
+	if (!(h->has & HEADER_HAS_DATE))
+		header_scan_add(h, SPAN("Date: now\n"));
+	if (!(h->has & HEADER_HAS_FROM))
+		header_scan_add(h, SPAN("From: me\n"));
+	if (!(h->has & HEADER_HAS_ID))
+		header_scan_add(h, SPAN("Message-ID: <1>\n"));
+}
+
+static void
+what_a_head_lacks_is_put_behind_it(void **state)
+{
+	static const struct {
+		struct span text, wanted;
+	} lacking[] = {
+		{ SPAN_INIT("To: a\n\nbody\n"),
+		    SPAN_INIT("To: a\nDate: now\nFrom: me\n"
+			      "Message-ID: <1>\n\nbody\n") },
+		{ SPAN_INIT("DATE : x\nfrom: y\n z\nMessage-Id: q\n\nb\n"),
+		    SPAN_INIT("DATE : x\nfrom: y\n z\nMessage-Id: q\n\nb\n") },
+		{ SPAN_INIT("Date: x\nno field\n"),
+		    SPAN_INIT("Date: x\nFrom: me\nMessage-ID: <1>\n\n"
+			      "no field\n") },
+		{ SPAN_INIT("Resent-From: x\nFrom: y\n"),
+		    SPAN_INIT("Resent-From: x\nFrom: y\nDate: now\n"
+			      "Message-ID: <1>\n") },
+		{ SPAN_INIT(""),
+		    SPAN_INIT("Date: now\nFrom: me\nMessage-ID: <1>\n") },
+		{ SPAN_INIT("\nDate: x\n"),
+		    SPAN_INIT("Date: now\nFrom: me\nMessage-ID: <1>\n\n"
+			      "Date: x\n") },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lacking); i++)
+		for (size_t step = 1; step <= lacking[i].text.n + 1; step++) {
+			struct header_scan h = { .put = put, .end = complete };
+			struct span rest = lacking[i].text;
+
+			buf_init(&out, storage, sizeof(storage));
+			while (rest.n > 0) {
+				size_t n = rest.n < step ? rest.n : step;
+
+				assert_true(header_scan_feed(&h,
+				    (struct span){ rest.p, n }));
+				rest.p += n;
+				rest.n -= n;
+			}
+			assert_true(header_scan_end(&h));
+			assert_span(buf_span(&out), lacking[i].wanted);
+		}
+}
+
+static void
+received_tells_of_tls(void **state)
+{
+	struct received r = {
+		.helo = SPAN("c.test"),
+		.client_name = SPAN("unknown"),
+		.client_addr = SPAN("192.0.2.1"),
+		.host = SPAN("mx.demo.test"),
+		.mail_name = SPAN("Postrider"),
+		.proto = SPAN("ESMTPS"),
+		.tls = SPAN("TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
+			    "(256/256 bits)"),
+		.key_exchange = SPAN("X25519"),
+		.signature = SPAN("RSA-PSS (2048 bits) server-digest SHA256"),
+	};
+
+	(void)state;
+	buf_init(&out, storage, sizeof(storage));
+	received_put_head(&out, &r);
+	assert_span(buf_span(&out),
+	    SPAN("Received: from c.test (unknown [192.0.2.1])\n"
+		 "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
+		 "(256/256 bits)\n"
+		 "\t key-exchange X25519 server-signature RSA-PSS (2048 bits) "
+		 "server-digest SHA256)\n"
+		 "\t(No client certificate requested)\n"
+		 "\tby mx.demo.test (Postrider) with ESMTPS id "));
+	r.tls = SPAN("TLSv1.2 with cipher X (128/128 bits)");
+	r.key_exchange = r.signature = SPAN("");
+	buf_init(&out, storage, sizeof(storage));
+	received_put_head(&out, &r);
+	assert_non_null(memmem(out.p, out.n, " bits))\n\t(No client", 19));
+}
+
+static void
 received_has_two_parts(void **state)
 {
 	struct received r = {
@@ -128,7 +217,9 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(heads_in_every_segmentation),
 		TEST(a_name_has_an_end),
+		TEST(what_a_head_lacks_is_put_behind_it),
 		TEST(received_has_two_parts),
+		TEST(received_tells_of_tls),
 	};
 
 	setenv("TZ", "UTC", 1);

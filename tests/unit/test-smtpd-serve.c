@@ -2,11 +2,14 @@
 
 #include "base/log.h"
 #include "base/sock.h"
+#include "net/stream.h"
 #include "smtpd/backend.h"
 #include "smtpd/serve.h"
 #include "task/task.h"
+#include "tests/unit/certs.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* One client against one session; it sends ->input ->step bytes at a time. */
 static struct {
@@ -43,7 +46,7 @@ is_noop(struct span word)
 	return false;
 }
 
-static const struct smtpd_config config = {
+static struct smtpd_config config = {
 	.myhostname = "mx.test",
 	.banner = "mx.test ESMTP Postrider",
 	.size_limit = 1000,
@@ -64,6 +67,14 @@ const struct smtpd_config *
 backend_config(void)
 {
 	return &config;
+}
+
+static struct backend_tls tls = { .timeout = 60000 };
+
+const struct backend_tls *
+backend_tls(void)
+{
+	return &tls;
 }
 
 struct backend_times
@@ -470,6 +481,118 @@ a_session_is_content_with_little_stack(void **state)
 	print_message("# stack %zu\n", fx.stack_used);
 }
 
+/* A client that speaks TLS, from the start or after STARTTLS. */
+static const char *early; /* that it sends together with STARTTLS */
+
+static void
+say(struct stream *st, const char *line, const char *code)
+{
+	struct span reply = { 0 };
+
+	buf_put(&st->out, (struct span){ line, strlen(line) });
+	do
+		must(stream_line(st, 512, STREAM_CRLF, task_after(60000),
+			 &reply) == STREAM_OK);
+	while (reply.n > 3 && reply.p[3] == '-');
+	must(reply.n > 3 && memcmp(reply.p, code, 3) == 0);
+}
+
+static void
+send_secure_mail(struct stream *st)
+{
+	say(st, "EHLO c\r\n", "250");
+	say(st, "MAIL FROM:<a@b.test>\r\n", "250");
+	say(st, "RCPT TO:<x@demo.test>\r\n", "250");
+	say(st, "DATA\r\n", "354");
+	say(st, "secret\r\n.\r\n", "250");
+	task_each(look_at_stack, NULL);
+	say(st, "QUIT\r\n", "221");
+}
+
+static void
+be_tls_client(void *arg)
+{
+	static int fds[2];
+	struct tls *context = arg;
+	struct tls_facts facts;
+	struct span line;
+	struct stream *st CLEANUP(stream_freep) = NULL;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	must(task_spawn(be_session, &fds[1], "session"));
+	st = stream_new(fds[0], 1024, 1024);
+	if (!tls.from_start) {
+		say(st, "", "220");
+		say(st, "EHLO c\r\n", "250");
+		buf_put(&st->out, SPAN("STARTTLS\r\n"));
+		buf_put(&st->out, (struct span){ early, strlen(early) });
+		if (stream_line(st, 512, STREAM_CRLF, 60000, &line) !=
+		    STREAM_OK)
+			return;
+	}
+	must(stream_starttls(st, context, NULL, 60000, &facts) == STREAM_OK);
+	if (tls.from_start)
+		say(st, "", "220");
+	send_secure_mail(st);
+	fx.ended = stream_line(st, 512, STREAM_CRLF, 60000, &line) ==
+	    STREAM_EOF;
+}
+
+static void
+run_tls(bool from_start, const char *with_starttls)
+{
+	static char path[] = "/tmp/postrider-serve-XXXXXX";
+	struct cert cert = cert_make(2048, "mx.test", NULL);
+	struct why why;
+	struct tls *client = tls_client_new(&(struct tls_conf){ 0 }, &why);
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	close(fd);
+	cert_write(path, &cert, true);
+	tls.context = tls_server_new(&(struct tls_conf){ .chain_files = path,
+					 .context = "smtp" },
+	    &why);
+	unlink(path);
+	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
+	assert_non_null(tls.context);
+	memset(&fx, 0, sizeof(fx));
+	tls.from_start = from_start;
+	early = with_starttls;
+	config.ehlo |= SMTPD_EHLO_STARTTLS;
+	config.tls_required = true;
+	task_run_virtual(be_tls_client, client);
+	config.ehlo &= ~(unsigned)SMTPD_EHLO_STARTTLS;
+	config.tls_required = false;
+	tls_free(client);
+	cert_fini(&cert);
+	tls.context = tls_free(tls.context);
+	tls.from_start = false;
+}
+
+static void
+mail_comes_by_tls(void **state)
+{
+	(void)state;
+	run_tls(false, "");
+	assert_span(kept(), SPAN("secret\n|"));
+	assert_int_equal(fx.ended, 1);
+	run_tls(true, "");
+	assert_span(kept(), SPAN("secret\n|"));
+	print_message("# stack with TLS %zu\n", fx.stack_used);
+	assert_in_range(fx.stack_used, 4096, UNDER_ASAN ? 65536 : 40960);
+}
+
+/* TLSX 01: not even a 220. */
+static void
+what_follows_starttls_in_the_clear_ends_the_session(void **state)
+{
+	(void)state;
+	run_tls(false, "NOOP\r\n");
+	assert_int_equal(fx.mails, 0);
+	assert_int_equal(fx.ended, 0);
+}
+
 int
 main(void)
 {
@@ -487,6 +610,8 @@ main(void)
 		TEST(too_many_connections_are_told),
 		TEST(shutdown_says_goodbye),
 		TEST(a_session_is_content_with_little_stack),
+		TEST(mail_comes_by_tls),
+		TEST(what_follows_starttls_in_the_clear_ends_the_session),
 	};
 
 	/* What it logs goes where nobody reads. */

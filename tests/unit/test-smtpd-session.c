@@ -73,6 +73,9 @@ settle(struct smtpd_session *s, enum smtpd_data result)
 		case SMTPD_WANT_COMMIT:
 			session_committed(s, SMTPD_DATA_OK, SPAN("ID"));
 			break;
+		case SMTPD_WANT_TLS:
+			session_tls(s, true);
+			break;
 		case SMTPD_WANT_LINE:
 		case SMTPD_WANT_CLOSE:
 			return;
@@ -407,6 +410,106 @@ refusals_come_when_they_are_not_delayed(void **state)
 	    SPAN("503 5.5.1 Error: send HELO/EHLO first\r\n"));
 }
 
+#define MUST_TLS "530 5.7.0 Must issue a STARTTLS command first"
+#define SECURE_KEYWORDS \
+	"250-mx.demo.test\r\n250-PIPELINING\r\n250-SIZE 3000\r\n" \
+	"250-VRFY\r\n250-STARTTLS\r\n250-ENHANCEDSTATUSCODES\r\n" \
+	"250 8BITMIME"
+
+/* TLSX 03 and 04: it comes twice, in a transaction, and all is told anew. */
+static const struct turn tls_turns[] = {
+	TURN("EHLO c", SECURE_KEYWORDS),
+	TURN("NOOP", "250 2.0.0 Ok"),
+	TURN(SENDER, MUST_TLS),
+	TURN("RSET", MUST_TLS),
+	TURN("FOO", MUST_TLS),
+	TURN("VRFY alice@demo.test", MUST_TLS),
+	TURN("STARTTLS x", "501 5.5.4 Syntax: STARTTLS"),
+	TURN("starttls", "220 2.0.0 Ready to start TLS"),
+	TURN("STARTTLS", "554 5.5.1 Error: TLS already active"),
+	TURN(SENDER, "503 5.5.1 Error: send HELO/EHLO first"),
+	TURN("EHLO c", KEYWORDS),
+	TURN(SENDER, "250 2.1.0 Ok"),
+	TURN("STARTTLS", "554 5.5.1 Error: TLS already active"),
+	TURN(ALICE, "250 2.1.5 Ok"),
+	TURN("DATA", DELIVERED),
+	TURN("QUIT", "221 2.0.0 Bye"),
+};
+
+/* What is left of a session after each turn is looked at by the replies. */
+static void
+take_turns(struct smtpd_session *s, struct buf *out, const struct turn *t,
+    size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_drop(out, out->n);
+		session_line(s, t[i].line);
+		settle(s, SMTPD_DATA_OK);
+		assert_span(buf_span(out), t[i].reply);
+	}
+}
+
+static void
+tls_is_required_offered_and_forgets(void **state)
+{
+	struct arena *arena CLEANUP(arena_freep) = arena_new(1 << 16);
+	struct smtpd_config own = config;
+	static char storage[8192];
+	struct smtpd_session s;
+	struct buf out;
+
+	(void)state;
+	own.ehlo |= SMTPD_EHLO_STARTTLS;
+	own.tls_required = true;
+	own.helo_required = true;
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &own, &stranger, arena, &out);
+	take_turns(&s, &out, tls_turns, COUNT_OF(tls_turns));
+	assert_span(session_with(&s), SPAN("ESMTPS"));
+	assert_span(session_protocol(&s), SPAN("ESMTP"));
+
+	/* In the middle of a mail: it is gone. */
+	own.tls_required = false;
+	session_init(&s, &own, &stranger, arena, &out);
+	session_line(&s, SPAN("EHLO c"));
+	session_line(&s, SPAN(SENDER));
+	settle(&s, SMTPD_DATA_OK);
+	buf_drop(&out, out.n);
+	assert_int_equal(session_line(&s, SPAN("STARTTLS")), SMTPD_WANT_TLS);
+	assert_int_equal(session_tls(&s, true), SMTPD_WANT_LINE);
+	assert_int_equal(s.state, SMTPD_START);
+	assert_int_equal(s.txn.sender.n, 0);
+	assert_int_equal(session_helo(&s).n, 0);
+	assert_int_equal(s.ok[SMTPD_CMD_STARTTLS], 1);
+}
+
+static void
+tls_that_fails_ends_the_session(void **state)
+{
+	struct arena *arena CLEANUP(arena_freep) = arena_new(1 << 16);
+	struct smtpd_config own = config;
+	static char storage[8192];
+	struct smtpd_session s;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &own, &stranger, arena, &out);
+	buf_drop(&out, out.n);
+	session_line(&s, SPAN("STARTTLS"));
+	own.tls_broken = true;
+	session_line(&s, SPAN("STARTTLS"));
+	assert_span(buf_span(&out),
+	    SPAN("502 5.5.1 Error: command not implemented\r\n"
+		 "454 4.7.0 TLS not available due to local problem\r\n"));
+	own.tls_broken = false;
+	own.ehlo |= SMTPD_EHLO_STARTTLS;
+	session_line(&s, SPAN("STARTTLS"));
+	assert_int_equal(session_tls(&s, false), SMTPD_WANT_CLOSE);
+	assert_int_equal(s.all[SMTPD_CMD_STARTTLS], 3);
+	assert_int_equal(s.ok[SMTPD_CMD_STARTTLS], 0);
+}
+
 int
 main(void)
 {
@@ -416,6 +519,8 @@ main(void)
 		TEST(every_arena_limit),
 		TEST(a_random_walk_keeps_to_the_automaton),
 		TEST(refusals_come_when_they_are_not_delayed),
+		TEST(tls_is_required_offered_and_forgets),
+		TEST(tls_that_fails_ends_the_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
