@@ -101,6 +101,24 @@ decide_unserved(struct message *m, size_t n, const struct route *r)
 	decide_here(m, n, QUEUE_DELAYED, "4.3.0", text);
 }
 
+/*
+ * Who took the mail in knew the recipient: if we do not, its table may have been
+ * replaced since we read it. That is found out before anything is decided.
+ */
+static enum dict_result
+look_up_mailbox(struct message *m, const struct route *r,
+    struct mailbox_place *place_r, struct why *why)
+{
+	struct span rcpt = span_str(r->rcpt);
+	enum dict_result found = routing_mailbox(qmgr.settings->routing, rcpt,
+	    m->arena, place_r, why);
+
+	if (found == DICT_ABSENT && tables_refresh())
+		found = routing_mailbox(qmgr.settings->routing, rcpt, m->arena,
+		    place_r, why);
+	return found;
+}
+
 /* Finds the mailbox. False: there is a verdict instead. */
 static bool
 find_mailbox(struct message *m, size_t n, const struct route *r)
@@ -110,8 +128,7 @@ find_mailbox(struct message *m, size_t n, const struct route *r)
 	char text[512];
 	struct why why;
 
-	switch (routing_mailbox(qmgr.settings->routing, span_str(r->rcpt),
-	    m->arena, &place, &why)) {
+	switch (look_up_mailbox(m, r, &place, &why)) {
 	case DICT_FOUND:
 		to->root = place.root;
 		to->path = place.path;

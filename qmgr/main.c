@@ -81,6 +81,7 @@ serve(void *arg)
 	bell_init(&qmgr.record, "results to record");
 	bell_init(&qmgr.scan, "a reason to scan");
 	bell_init(&qmgr.released, "a message to leave memory");
+	slots_init(&qmgr.looking, 1, "the tables");
 	bell_init(&qmgr.idle, "the last delivery");
 	open_queue();
 	spawn(task_broker, "broker");

@@ -60,7 +60,7 @@ struct qmgr {
 	size_t recording; /* results on their way to disk */
 	struct bell idle; /* rung when one of these two shrinks */
 	bool dirty; /* changes are not synced yet */
-	int64_t table_check; /* task_now() of the last */
+	struct slots looking; /* one looks at the tables at a time */
 };
 
 extern struct qmgr qmgr;
@@ -126,6 +126,12 @@ void task_record(void *arg);
 void task_tend(void *arg);
 void task_broker(void *arg);
 void intake_client(void *conn);
+
+/*
+ * Reads tables that were replaced, and takes over what a reload has read. Returns
+ * whether the settings are others now. May sleep.
+ */
+bool tables_refresh(void);
 
 /* For mailq: sends what there is. May sleep. */
 void showq_send(struct channel *ch, uint32_t request);

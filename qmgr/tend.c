@@ -62,7 +62,7 @@ swap_settings(void)
 	set_limits();
 }
 
-/* Offloaded; only this task replaces the settings, so they are there. */
+/* Offloaded, by who holds ->looking: nobody replaces the settings meanwhile. */
 static void
 look_at_tables(void *arg)
 {
@@ -74,6 +74,20 @@ look_at_tables(void *arg)
 		return;
 	if (prepare(s->conf, &why) < 0)
 		log_error("%s; the tables of before stay in use", why.text);
+}
+
+bool
+tables_refresh(void)
+{
+	const struct settings *before = qmgr.settings;
+
+	if (slots_take(&qmgr.looking, TASK_NEVER) != TASK_READY)
+		return false;
+	if (qmgr.settings == before)
+		task_offload(TASK_LOOKUP, look_at_tables, NULL);
+	swap_settings();
+	slots_give(&qmgr.looking);
+	return qmgr.settings != before;
 }
 
 /* Offloaded. */
@@ -112,14 +126,12 @@ wake_due(void)
 static void
 tick(int64_t *last_sync)
 {
-	swap_settings();
+	(void)tables_refresh();
 	wake_due();
 	scheduler_purge(&qmgr.scheduler, service_wall() / 1000);
 	if (qmgr.scan_wanted)
 		bell_ring(&qmgr.scan);
 	bell_ring_one(&qmgr.dispatch);
-	if (qmgr.active > 0)
-		task_offload(TASK_LOOKUP, look_at_tables, NULL);
 	sync_if_dirty(last_sync);
 }
 

@@ -111,8 +111,8 @@ def test_a_new_table_is_seen_without_a_reload(suite):
             return wire.command("RCPT TO:<carol@example.test>").code == 250
     assert not known()
     suite.add_user("carol").write()
-    for _ in range(20):  # every worker sees it, sooner or later
-        wait_for("carol to be known", known)
+    wait_for("every worker to know carol",
+             lambda: all(known() for _ in range(10)))
     suite.send("Subject: x\n\n", to="carol")
     suite.mailbox("carol").wait(1)
 

@@ -204,7 +204,8 @@ def test_postmap_replaces_a_table_that_is_in_use(make_suite):
         with suite.session() as wire:
             wire.command("MAIL FROM:<x@client.test>", 250)
             return wire.command("RCPT TO:<bob@example.test>").code == 250
-    wait_for("bob to be known", known)
+    wait_for("every worker to know bob",
+             lambda: all(known() for _ in range(10)))
     suite.send("Subject: two\n\n", to="bob")
     suite.mailbox("bob").wait(1)
 
