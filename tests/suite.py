@@ -13,6 +13,7 @@ import os
 import pathlib
 import pwd
 import re
+import select
 import shutil
 import signal
 import smtplib
@@ -407,26 +408,24 @@ class Suite:
     def start(self, write=True):
         if write:
             self.write()
-        with self.console.open("ab") as console:
+        # As `postrider start` does, but for the console, which stays open for
+        # what sanitizers have to say.
+        ready, told = os.pipe()
+        with self.console.open("ab") as console, open(ready, "rb") as ready:
             self.process = subprocess.Popen(
-                [self.commands / "postrider", "-c", self.etc, "start-fg"],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                env=self.environment(), start_new_session=True)
-        wait_for("the suite to answer", self.answers)
+                [self.daemons / "master", "-c", self.etc, "-f", "-r",
+                 str(told)], pass_fds=[told], stdin=subprocess.DEVNULL,
+                stdout=console, stderr=console, env=self.environment(),
+                start_new_session=True)
+            os.close(told)
+            if not select.select([ready], [], [], PATIENCE)[0]:
+                raise TimeOut("the suite did not start")
+            if ready.read(1) != b"R":
+                self.process.wait(PATIENCE)
+                raise AssertionError(f"it did not start, with status "
+                                     f"{self.process.returncode}:\n"
+                                     + self.console.read_text("latin-1"))
         return self
-
-    def answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"start-fg ended with status "
-                                 f"{self.process.returncode}:\n"
-                                 + self.console.read_text("latin-1"))
-        if "smtp" not in self.services:
-            return self.pids("qmgr")
-        try:
-            with self.wire(patience=PATIENCE) as wire:
-                return wire.reply().code == 220
-        except OSError:
-            return False
 
     def stop(self):
         """Ends the suite as an administrator does, and looks at its remains."""

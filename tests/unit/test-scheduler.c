@@ -39,6 +39,20 @@ name_of(const struct entry *e)
 	return (char)('a' + ((int *)e->message - letters));
 }
 
+/* Delivers all that is left, `n` of it under way already, and frees all. */
+static void
+end(struct scheduler *s, struct entry **under_way, size_t n)
+{
+	struct entry *e;
+
+	while (n > 0)
+		assert_false(scheduler_done(s, under_way[--n], NULL, 1000));
+	while ((e = scheduler_next(s, 1000)))
+		assert_false(scheduler_done(s, e, NULL, 1000));
+	assert_int_equal(s->entries, 0);
+	scheduler_fini(s);
+}
+
 static struct transport *
 begin(struct scheduler *s, const struct transport_limits *l)
 {
@@ -69,7 +83,7 @@ static void
 no_more_go_out_than_the_window(void **state)
 {
 	struct transport_limits l = limits;
-	struct entry *e[5];
+	struct entry *e[6];
 	struct scheduler s;
 
 	(void)state;
@@ -83,8 +97,9 @@ no_more_go_out_than_the_window(void **state)
 	/* A good one makes room for itself and one more. */
 	assert_false(scheduler_done(&s, e[0], NULL, 1000));
 	assert_non_null(e[0] = scheduler_next(&s, 1000));
-	assert_non_null(scheduler_next(&s, 1000));
+	assert_non_null(e[5] = scheduler_next(&s, 1000));
 	assert_null(scheduler_next(&s, 1000));
+	end(&s, e, COUNT_OF(e));
 }
 
 static void
@@ -92,7 +107,7 @@ one_busy_destination_does_not_hold_up_others(void **state)
 {
 	struct transport_limits l = limits;
 	struct scheduler s;
-	struct entry *e;
+	struct entry *e[7];
 	size_t n = 0, fast = 0;
 
 	(void)state;
@@ -101,11 +116,14 @@ one_busy_destination_does_not_hold_up_others(void **state)
 
 	add(&s, t, 'a', 100, "slow.test", 1);
 	add(&s, t, 'b', 2, "fast.test", 1);
-	for (; (e = scheduler_next(&s, 1000)); n++)
-		fast += name_of(e) == 'b';
 	/* Five of the first, which is its window, and both of the second. */
-	assert_int_equal(n, 7);
+	for (; n < COUNT_OF(e); n++) {
+		assert_non_null(e[n] = scheduler_next(&s, 1000));
+		fast += name_of(e[n]) == 'b';
+	}
+	assert_null(scheduler_next(&s, 1000));
 	assert_int_equal(fast, 2);
+	end(&s, e, n);
 }
 
 static void
@@ -130,6 +148,7 @@ a_small_message_passes_a_large_one(void **state)
 	assert_non_null(e);
 	assert_int_equal(name_of(e), 'b');
 	assert_true(before >= 1 && before < 50);
+	end(&s, &e, 1);
 }
 
 static void
