@@ -79,15 +79,12 @@ find(const struct watch *w, struct span path)
 void
 watch_add(struct watch *w, struct span path, uint64_t stamp)
 {
-	struct file *f = find(w, path);
+	struct file *f;
 	char *target;
 
-	if (f) {
-		f->stamp = stamp;
-		return;
-	}
-	if (path.n == 0 || path.n >= PATH_MAX || *path.p != '/' ||
-	    memchr(path.p, '\0', path.n) || w->n == WATCH_FILES_MAX)
+	if (find(w, path) || path.n == 0 || path.n >= PATH_MAX ||
+	    *path.p != '/' || memchr(path.p, '\0', path.n) ||
+	    w->n == WATCH_FILES_MAX)
 		return;
 	f = zalloc(sizeof(*f) + path.n + 1);
 	memcpy(f->path, path.p, path.n);

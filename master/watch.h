@@ -25,7 +25,10 @@ struct watch {
 void watch_init(struct watch *w);
 void watch_fini(struct watch *w);
 
-/* A worker has read `path`, which is absolute, when it had this stamp. */
+/*
+ * A worker has read `path`, which is absolute, when it had this stamp. What the
+ * first one has read counts: one that comes later may have read a newer file.
+ */
 void watch_add(struct watch *w, struct span path, uint64_t stamp);
 
 /*

@@ -85,13 +85,15 @@ static void
 set_host(SSL *ssl, const char *host)
 {
 	X509_VERIFY_PARAM *p = SSL_get0_param(ssl);
+	char name[TLS_NAME_MAX];
 
 	if (X509_VERIFY_PARAM_set1_ip_asc(p, host) == 1)
 		return;
 	ERR_clear_error();
 	X509_VERIFY_PARAM_set_hostflags(p,
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (!SSL_set_tlsext_host_name(ssl, host) || !SSL_set1_host(ssl, host))
+	snprintf(name, sizeof(name), "%s", host);
+	if (!SSL_set_tlsext_host_name(ssl, name) || !SSL_set1_host(ssl, host))
 		ERR_clear_error(); /* then it is not verified */
 }
 

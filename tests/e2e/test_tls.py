@@ -158,6 +158,7 @@ def test_an_http_client_is_refused(tls):
         wire.expect(220)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_old_versions_are_refused(tls):
     with pytest.raises((ssl.SSLError, ConnectionError)):
         secure(tls, made=context(maximum_version=ssl.TLSVersion.TLSv1_1))
