@@ -262,7 +262,6 @@ begin_tls(struct client *c)
 {
 	bool is_on = shake_hands(c);
 
-	buf_drop(&c->stream->out, c->stream->out.n);
 	session_tls(&c->session, is_on);
 	return is_on;
 }

@@ -585,11 +585,65 @@ much_data_arrives_as_it_was(void **state)
 	memset(&fx, 0, sizeof(fx));
 	fx.server = make_server(paths[ONE]);
 	fx.client = make_client(NULL, NULL);
+	/* It must end as TLS ends, not only as TCP does. */
+	SSL_CTX_clear_options(fx.client->ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	run(start_big);
 	fx.server = tls_free(fx.server);
 	fx.client = tls_free(fx.client);
 	assert_true(fx.ok);
 	assert_int_equal(fx.received, BIG);
+}
+
+/* A record that never ends is waited for, once, and not looked at all the time. */
+static void
+wait_for_rest(void *arg)
+{
+	struct stream *s CLEANUP(
+	    stream_freep) = stream_new(server_fd, 256, 256);
+	struct span line;
+
+	(void)arg;
+	must(stream_starttls(s, fx.server, NULL, 1000, &fx.server_facts) ==
+	    STREAM_OK);
+	fx.server_result = stream_line(s, 256, STREAM_CRLF, 60000, &line);
+	fx.ended = task_now();
+}
+
+static void
+send_part(void *arg)
+{
+	struct stream *s CLEANUP(
+	    stream_freep) = stream_new(client_fd, 256, 256);
+	static const char part[] = "\x17\x03\x03\x00\x64 a part";
+
+	(void)arg;
+	must(stream_starttls(s, fx.client, NULL, 1000, &fx.client_facts) ==
+	    STREAM_OK);
+	must(send(client_fd, part, sizeof(part), MSG_NOSIGNAL) ==
+	    (ssize_t)sizeof(part));
+	task_sleep(100000);
+}
+
+static void
+start_part(void *arg)
+{
+	(void)arg;
+	must(task_spawn(wait_for_rest, NULL, "server"));
+	must(task_spawn(send_part, NULL, "client"));
+}
+
+static void
+half_a_record_is_waited_for_until_the_deadline(void **state)
+{
+	(void)state;
+	memset(&fx, 0, sizeof(fx));
+	fx.server = make_server(paths[ONE]);
+	fx.client = make_client(NULL, NULL);
+	run(start_part);
+	fx.server = tls_free(fx.server);
+	fx.client = tls_free(fx.client);
+	assert_int_equal(fx.server_result, STREAM_TIMEOUT);
+	assert_int_equal(fx.ended, 60000);
 }
 
 /* Many idle sessions, and what the server's end of each holds. */
@@ -882,6 +936,8 @@ main(void)
 		cmocka_unit_test(silence_ends_a_handshake_in_time),
 		cmocka_unit_test(a_cancelled_handshake_ends),
 		cmocka_unit_test(much_data_arrives_as_it_was),
+		cmocka_unit_test(
+		    half_a_record_is_waited_for_until_the_deadline),
 		cmocka_unit_test(an_idle_session_holds_little),
 		cmocka_unit_test(a_ticket_is_for_the_service_that_gave_it),
 	};
