@@ -281,11 +281,29 @@ def test_a_standard_master_cf_starts(make_suite):
     assert "transport" in item["recipients"][0]["delay_reason"]
 
 
+def test_start_fg_stays_until_it_is_told(make_suite):
+    suite = make_suite()
+    suite.write()
+    process = subprocess.Popen(
+        [suite.commands / "postrider", "-c", suite.etc, "start-fg"],
+        env=suite.environment(), stdin=subprocess.DEVNULL)
+    try:
+        suite.log.wait("^daemon started", "master")
+        suite.send("Subject: x\n\n")
+        suite.mailbox("alice").wait(1)
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+    wait_for("all to end", lambda: not suite.pids())
+
+
 def test_abort_ends_it_at_once(make_suite):
     suite = make_suite().start()
     with suite.session():
         tool(suite, "postrider", "abort")
-        wait_for("all to end", lambda: not suite.pids())
+        suite.process.wait(30)
+    wait_for("all to end", lambda: not suite.pids())
 
 
 def test_check_is_content_with_what_is_right(suite):
