@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/span.h"
+#include "sasl/user.h"
 #include "task/task.h"
 
 enum {
@@ -87,10 +88,6 @@ enum sasl_result sasl_respond(struct sasl_exchange *x, struct span response,
 /* Is there such a user? OK, ABSENT or TEMPFAIL. May sleep. */
 enum sasl_result sasl_find_user(struct sasl_exchange *x, struct span user,
     struct span service, int64_t deadline);
-
-/* The value of `name` in "uid=1000 home=/home/a". False: it is not there. */
-MUST_USE bool sasl_field(struct span fields, struct span name,
-    struct span *value_r);
 
 /* For CLEANUP. */
 static inline void
