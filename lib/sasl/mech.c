@@ -38,7 +38,8 @@ static bool
 is_user(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
+		if (s.p[i] <= ' ' || s.p[i] >= 0x7f ||
+		    strchr("()<>\"\\", s.p[i]))
 			return false;
 	return s.n > 0 && s.n <= MECH_USER_MAX;
 }
