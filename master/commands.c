@@ -10,6 +10,7 @@ static const struct command commands[] = {
 	{ "oqmgr", COMMAND_BUILT_IN, "qmgr" },
 	{ "postlogd", COMMAND_SINGLE, NULL },
 	{ "broker", COMMAND_SINGLE, NULL },
+	{ "authd", COMMAND_SINGLE, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },
 	{ "cleanup", COMMAND_BUILT_IN, "smtpd" },
@@ -38,7 +39,6 @@ static const struct command commands[] = {
 	{ "lmtpd", COMMAND_NOT_YET, NULL },
 	{ "imapd", COMMAND_NOT_YET, NULL },
 	{ "pop3d", COMMAND_NOT_YET, NULL },
-	{ "authd", COMMAND_NOT_YET, NULL },
 	{ "dnsd", COMMAND_NOT_YET, NULL },
 };
 

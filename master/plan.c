@@ -103,6 +103,8 @@ find_sockets(struct plan *p, struct plan_service *s,
 		add_path(p, s, "public", "showq", SOCK_SEQPACKET, 0666);
 	} else if (strcmp(command, "broker") == 0) {
 		add_path(p, s, "private", "broker", SOCK_SEQPACKET, 0600);
+	} else if (strcmp(command, "authd") == 0) {
+		add_path(p, s, "private", "auth", SOCK_SEQPACKET, 0660);
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
 	} else if (l->type == SERVICE_INET) {

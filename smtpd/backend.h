@@ -68,6 +68,17 @@ typedef void backend_note_fn(const char *what, const char *text, void *arg);
 void backend_access(const struct access_facts *facts, unsigned lists,
     struct access_verdict *verdict_r, backend_note_fn *note, void *arg);
 
+/* What a client has to do with authd; NULL: nothing yet. */
+struct sasl_exchange;
+
+/*
+ * Finds out what the response of `s` is worth. The answer is good until the
+ * next. May sleep.
+ */
+void backend_auth(struct sasl_exchange **x, const struct smtpd_session *s,
+    const struct backend_client *c, struct smtpd_auth_answer *answer_r);
+void backend_auth_free(struct sasl_exchange *x);
+
 /* Whether the queue has room for a mail of that size. */
 bool backend_has_room(uint64_t size);
 

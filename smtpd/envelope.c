@@ -38,11 +38,12 @@ greet_back(struct smtpd_session *s)
 		{ SMTPD_EHLO_SIZE, "SIZE" },
 		{ SMTPD_EHLO_VRFY, "VRFY" },
 		{ SMTPD_EHLO_STARTTLS, "STARTTLS" },
+		{ SMTPD_EHLO_AUTH, "AUTH" },
 		{ SMTPD_EHLO_ENHANCED, "ENHANCEDSTATUSCODES" },
 		{ SMTPD_EHLO_8BITMIME, "8BITMIME" },
 	};
 	const char *before = s->config->myhostname;
-	char size[40] = "SIZE";
+	char size[40] = "SIZE", auth[AUTH_KEYWORD_MAX];
 
 	if (!s->esmtp)
 		return reply_ok(s, "250 %s", before);
@@ -50,12 +51,19 @@ greet_back(struct smtpd_session *s)
 		snprintf(size, sizeof(size), "SIZE %llu",
 		    (unsigned long long)s->config->size_limit);
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (!(s->config->ehlo & rows[i].bit) ||
-		    (s->tls && rows[i].bit == SMTPD_EHLO_STARTTLS))
+		unsigned bit = rows[i].bit;
+
+		if (!(s->config->ehlo & bit) ||
+		    (bit == SMTPD_EHLO_STARTTLS && s->tls) ||
+		    (bit == SMTPD_EHLO_AUTH && !auth_keyword(s, auth)))
 			continue;
 		reply_ok(s, "250-%s", before);
-		before = rows[i].bit == SMTPD_EHLO_SIZE ? size
-							: rows[i].keyword;
+		before = bit == SMTPD_EHLO_SIZE ? size
+		    : bit == SMTPD_EHLO_AUTH    ? auth
+						: rows[i].keyword;
+		/* As clients of old want it, before there was RFC 2554. */
+		if (bit == SMTPD_EHLO_AUTH && s->config->auth_old_form)
+			reply_ok(s, "250-AUTH=%s", auth + strlen("AUTH "));
 	}
 	return reply_ok(s, "250 %s", before);
 }

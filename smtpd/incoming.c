@@ -109,6 +109,8 @@ put_received(struct backend_mail *m)
 		.mail_name = text_span(params.mail_name),
 		.proto = session_with(s),
 		.time = m->arrived,
+		.user = params.sasl_header ? session_user(s)
+					   : (struct span){ 0 },
 	};
 	char text[RECEIVED_MAX], tls[2 * TLS_WORD_MAX + 64];
 	struct buf b;
@@ -336,11 +338,13 @@ static void
 log_mail(const struct backend_mail *m)
 {
 	struct span id = text_span(m->id.text), none = { 0 };
+	struct span user = session_user(m->session);
 	struct log_client client = { text_span(m->client->name),
 		text_span(m->client->addr) };
 	char text[512];
 
-	maillog_client(id, &client, none, none);
+	maillog_client(id, &client, user.n ? m->session->auth.mech : none,
+	    user);
 	maillog_message_id(id, message_id(m, text, sizeof(text)));
 }
 
@@ -357,7 +361,10 @@ set_envelope(struct backend_mail *m)
 		.client_addr = text_span(m->client->addr),
 		.proto = session_protocol(s),
 		.helo = session_helo(s),
+		.sasl_user = session_user(s),
 	};
+	if (s->auth.done)
+		m->envelope.sasl_method = s->auth.mech;
 }
 
 enum smtpd_data

@@ -1,5 +1,6 @@
 #include "dict/dict.h"
 #include "queue/queue.h"
+#include "sasl/client.h"
 #include "service/service.h"
 #include "smtpd/notify.h"
 #include "smtpd/params.h"
@@ -12,6 +13,7 @@ enum {
 };
 
 static char qmgr_socket[] = "private/qmgr";
+static char authd_socket[] = "private/auth";
 
 static unsigned sessions;
 
@@ -51,6 +53,7 @@ warm_up(const struct conf *c, struct why *why)
 
 /* NULL once it has ended, as when all tasks are cancelled. */
 static struct task *notifier;
+static struct task *authenticator;
 
 static void
 serve_notifier(void *path)
@@ -60,17 +63,32 @@ serve_notifier(void *path)
 }
 
 static void
+serve_authenticator(void *path)
+{
+	sasl_serve(path);
+	authenticator = NULL;
+}
+
+static void
 serve(void *arg)
 {
 	(void)arg;
 	notifier = task_spawn(serve_notifier, qmgr_socket, "notify qmgr");
 	if (!notifier)
 		die("no memory for a task");
+	if (params.sasl_enable) {
+		authenticator = task_spawn(serve_authenticator, authd_socket,
+		    "ask authd");
+		if (!authenticator)
+			die("no memory for a task");
+	}
 	service_accept(serve_conn, "smtp");
 	/* What they take in is still to be told. */
 	while (task_sleep(task_after(SESSIONS_CHECK_MS)) != TASK_CANCELLED &&
 	    sessions > 0)
 		continue;
+	if (authenticator)
+		task_cancel(authenticator);
 	if (notifier)
 		task_cancel(notifier);
 }

@@ -8,6 +8,7 @@
 
 enum {
 	CLASSES_MAX = 100,
+	MECHS_MAX = 64,
 };
 
 struct params params;
@@ -32,6 +33,15 @@ const struct conf_field params_fields[] = {
 	ROW(CONF_BOOL, unlisted_rcpt, "smtpd_reject_unlisted_recipient"),
 	ROW(CONF_BOOL, unlisted_sender, "smtpd_reject_unlisted_sender"),
 	ROW(CONF_BOOL, long_ids, "enable_long_queue_ids"),
+	ROW(CONF_BOOL, sasl_enable, "smtpd_sasl_auth_enable"),
+	ROW(CONF_BOOL, sasl_header, "smtpd_sasl_authenticated_header"),
+	ROW(CONF_BOOL, sasl_old_form, "broken_sasl_auth_clients"),
+	ROW(CONF_BOOL, sasl_tls_only, "smtpd_tls_auth_only"),
+	ROW(CONF_LIST, sasl_filter, "smtpd_sasl_mechanism_filter"),
+	ROW(CONF_LIST, sasl_options, "smtpd_sasl_security_options"),
+	ROW(CONF_LIST, sasl_tls_options, "smtpd_sasl_tls_security_options"),
+	ROW(CONF_STR, sasl_service, "smtpd_sasl_service"),
+	ROW(CONF_INT, sasl_limit, "smtpd_sasl_response_limit"),
 	ROW(CONF_ENUM, bare_lf, "smtpd_forbid_bare_newline"),
 	ROW(CONF_INT, bare_lf_code, "smtpd_forbid_bare_newline_reject_code"),
 	ROW(CONF_SIZE, size_limit, "message_size_limit"),
@@ -79,6 +89,7 @@ offered(void)
 		{ "enhancedstatuscodes", SMTPD_EHLO_ENHANCED },
 		{ "8bitmime", SMTPD_EHLO_8BITMIME },
 		{ "starttls", SMTPD_EHLO_STARTTLS },
+		{ "auth", SMTPD_EHLO_AUTH },
 	};
 	unsigned bits = 0;
 
@@ -275,6 +286,49 @@ read_hosts(void)
 			    sizeof(resources.loopback_name[i]), "localhost");
 }
 
+/*
+ * What remains of the mechanisms: all of authd's show the password, so that
+ * noplaintext leaves none.
+ */
+static const char *
+offered_mechs(const struct lists *filter, const char *options,
+    char text[MECHS_MAX])
+{
+	static const char *const all[] = { "PLAIN", "LOGIN" };
+	struct why ignored;
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		if (!has_word(options, "noplaintext") &&
+		    lists_has_name(filter, span_str(all[i]), &ignored) ==
+			DICT_FOUND)
+			n += (size_t)snprintf(text + n, MECHS_MAX - n, "%s%s",
+			    n ? " " : "", all[i]);
+	return text;
+}
+
+static int
+set_auth(const struct conf *c, struct why *why)
+{
+	static char clear[MECHS_MAX], tls[MECHS_MAX];
+	struct smtpd_config *config = &resources.config;
+	struct lists *filter;
+
+	if (open_list(c, "smtpd_sasl_mechanism_filter", LISTS_NAMES, &filter,
+		why) < 0)
+		return -EINVAL;
+	config->auth = params.sasl_enable;
+	config->auth_tls_only = params.sasl_tls_only;
+	config->auth_old_form = params.sasl_old_form;
+	config->auth_limit = params.sasl_limit;
+	config->auth_mechs = offered_mechs(filter, params.sasl_options, clear);
+	config->auth_tls_mechs = offered_mechs(filter, params.sasl_tls_options,
+	    tls);
+	lists_close(filter);
+	return 0;
+}
+
 static void
 set_config(void)
 {
@@ -308,8 +362,8 @@ params_open(const struct conf *c, struct why *why)
 	if (smtpd_tls_open(c, &resources.tls, why) < 0)
 		return -EINVAL;
 	set_config();
-	if (open_lists(c, why) < 0 || compile_access(c, why) < 0 ||
-	    open_tables(why) < 0)
+	if (set_auth(c, why) < 0 || open_lists(c, why) < 0 ||
+	    compile_access(c, why) < 0 || open_tables(why) < 0)
 		return -EINVAL;
 	resources.routing = routing_open(c, why);
 	if (!resources.routing)

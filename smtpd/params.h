@@ -31,6 +31,15 @@ struct params {
 	bool unlisted_rcpt;
 	bool unlisted_sender;
 	bool long_ids;
+	bool sasl_enable;
+	bool sasl_header;
+	bool sasl_old_form;
+	bool sasl_tls_only;
+	const char *sasl_filter;
+	const char *sasl_options;
+	const char *sasl_tls_options;
+	const char *sasl_service;
+	int64_t sasl_limit;
 	int bare_lf;
 	int64_t bare_lf_code;
 	int64_t size_limit;

@@ -46,7 +46,21 @@ enum smtpd_want conclude(struct smtpd_session *s, enum outcome o);
 /* Whether the command has to wait for STARTTLS. */
 bool lacks_tls(const struct smtpd_session *s);
 
-command_fn cmd_starttls;
+enum {
+	AUTH_KEYWORD_MAX = 100,
+};
+
+/* What EHLO says of AUTH: "AUTH PLAIN LOGIN". False: it is not offered. */
+MUST_USE bool auth_keyword(const struct smtpd_session *s,
+    char text[AUTH_KEYWORD_MAX]);
+
+/* A line of an exchange. */
+enum outcome auth_response(struct smtpd_session *s, struct span line);
+
+/* Forgets who it was. */
+void auth_forget(struct smtpd_session *s);
+
+command_fn cmd_starttls, cmd_auth;
 command_fn cmd_helo, cmd_ehlo, cmd_mail, cmd_rcpt, cmd_vrfy, cmd_data;
 
 /* What follows the answers, by command. */

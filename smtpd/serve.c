@@ -1,5 +1,6 @@
 #include "smtpd/serve.h"
 
+#include "base/log.h"
 #include "mail/maillog.h"
 #include "net/stream.h"
 #include "smtpd/backend.h"
@@ -24,6 +25,7 @@ struct client {
 	struct backend_client who;
 	struct backend_times times;
 	struct backend_mail *mail;
+	struct sasl_exchange *auth;
 	struct tls_facts tls;
 	uint64_t data_bytes;
 	bool said_bare_lf;
@@ -89,6 +91,16 @@ log_step(struct client *c, size_t before)
 		break;
 	case SMTPD_LOG_NOT_SMTP:
 		maillog_not_smtp(&client, s->log.text);
+		break;
+	case SMTPD_LOG_AUTH_FAILED:
+		maillog_auth_failed(&client, s->auth.mech, s->log.text,
+		    s->log.user);
+		break;
+	case SMTPD_LOG_AUTH_UNKNOWN:
+		log_warning("%s[%s]: SASL %.*s authentication is not possible "
+			    "now: %.*s",
+		    c->who.name, c->who.addr, (int)s->auth.mech.n,
+		    s->auth.mech.p, (int)s->log.text.n, s->log.text.p);
 		break;
 	}
 	s->log.kind = SMTPD_LOG_NOTHING;
@@ -181,6 +193,17 @@ ask_space(struct client *c)
 	size_t before = c->stream->out.n;
 
 	session_space(&c->session, backend_has_room(c->session.txn.size));
+	log_step(c, before);
+}
+
+static void
+ask_auth(struct client *c)
+{
+	size_t before = c->stream->out.n;
+	struct smtpd_auth_answer a;
+
+	backend_auth(&c->auth, &c->session, &c->who, &a);
+	session_auth(&c->session, &a);
 	log_step(c, before);
 }
 
@@ -331,6 +354,9 @@ converse(struct client *c)
 			if (!begin_tls(c))
 				return;
 			break;
+		case SMTPD_WANT_AUTH:
+			ask_auth(c);
+			break;
 		case SMTPD_WANT_CLOSE:
 			say_goodbye(c);
 			return;
@@ -390,6 +416,7 @@ serve_client(int fd, const struct addr *peer)
 	maillog_connect(&client);
 	greet_and_converse(&c, welcome);
 	c.mail = backend_mail_free(c.mail);
+	backend_auth_free(c.auth);
 	log_end(&c);
 	backend_left(&c.who);
 }

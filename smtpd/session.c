@@ -143,13 +143,6 @@ cmd_quit(struct smtpd_session *s, struct span arg)
 	return reply_ok(s, "221 2.0.0 Bye");
 }
 
-static enum outcome
-cmd_auth(struct smtpd_session *s, struct span arg)
-{
-	(void)arg;
-	return reply_error(s, "503 5.5.1 Error: authentication not enabled");
-}
-
 /* What follows a BDAT cannot be told from commands: the session is over. */
 static enum outcome
 cmd_bdat(struct smtpd_session *s, struct span arg)
@@ -319,6 +312,8 @@ session_line(struct smtpd_session *s, struct span line)
 
 	begin_step(s, SMTPD_WANT_LINE);
 	s->facts.helo = session_helo(s);
+	if (s->auth.asked)
+		return conclude(s, auth_response(s, line));
 	take_blanks(&rest);
 	s->command = SMTPD_CMD_UNKNOWN;
 	if (!take_word(&rest, &verb))
@@ -346,8 +341,11 @@ enum smtpd_want
 session_overlong(struct smtpd_session *s)
 {
 	begin_step(s, SMTPD_WANT_LINE);
-	reply_error(s, "500 5.5.2 %s Error: command too long",
-	    s->config->myhostname);
+	if (s->auth.asked)
+		reply_error(s, "500 5.5.6 SASL response limit exceeded");
+	else
+		reply_error(s, "500 5.5.2 %s Error: command too long",
+		    s->config->myhostname);
 	return hang_up(s);
 }
 

@@ -14,6 +14,7 @@
  *	SMTPD_WANT_DATA	  read the mail up to its end: session_data()
  *	SMTPD_WANT_COMMIT make it durable: session_committed()
  *	SMTPD_WANT_TLS	  send ->out and go over to TLS: session_tls()
+ *	SMTPD_WANT_AUTH	  what authd says to ->auth.response: session_auth()
  *	SMTPD_WANT_CLOSE  send what ->out holds, then close
  *
  * A step may leave something to log in ->log, and ->slow says that the client
@@ -32,6 +33,7 @@
 enum {
 	SMTPD_REPLY_MAX = 1024, /* the room that one step needs in ->out */
 	SMTPD_HELO_MAX = 255,
+	SMTPD_USER_MAX = 255,
 };
 
 enum smtpd_state {
@@ -50,6 +52,7 @@ enum smtpd_want {
 	SMTPD_WANT_DATA,
 	SMTPD_WANT_COMMIT,
 	SMTPD_WANT_TLS,
+	SMTPD_WANT_AUTH,
 	SMTPD_WANT_CLOSE,
 };
 
@@ -61,6 +64,20 @@ enum smtpd_data {
 	SMTPD_DATA_FULL, /* the disk */
 	SMTPD_DATA_FAILED,
 	SMTPD_DATA_BARE_LF,
+};
+
+/* What authd says of a client, which no longer waits for it. */
+enum smtpd_auth {
+	SMTPD_AUTH_OK, /* it is ->user */
+	SMTPD_AUTH_CHALLENGE, /* ->text is for the client to answer */
+	SMTPD_AUTH_FAILED, /* ->text says why, ->user who, if that is known */
+	SMTPD_AUTH_UNKNOWN, /* it could not be found out: ->text */
+};
+
+struct smtpd_auth_answer {
+	enum smtpd_auth result;
+	struct span user;
+	struct span text;
 };
 
 /* In the order in which the log counts them. */
@@ -90,6 +107,7 @@ enum {
 	SMTPD_EHLO_ENHANCED = BIT(3),
 	SMTPD_EHLO_8BITMIME = BIT(4),
 	SMTPD_EHLO_STARTTLS = BIT(5), /* and so whether it works */
+	SMTPD_EHLO_AUTH = BIT(6),
 };
 
 typedef bool smtpd_word_fn(struct span word);
@@ -109,6 +127,12 @@ struct smtpd_config {
 	bool vrfy_disabled;
 	bool strict_envelopes;
 	bool delay_reject;
+	bool auth; /* smtpd_sasl_auth_enable */
+	bool auth_tls_only; /* smtpd_tls_auth_only */
+	bool auth_old_form; /* broken_sasl_auth_clients */
+	int64_t auth_limit; /* smtpd_sasl_response_limit, bytes */
+	const char *auth_mechs; /* in the clear: "PLAIN LOGIN", or none */
+	const char *auth_tls_mechs;
 	bool tls_required; /* before anything else */
 	bool tls_broken; /* it is meant to be offered, and cannot be */
 	unsigned ehlo; /* SMTPD_EHLO_... that are offered */
@@ -139,6 +163,8 @@ enum smtpd_log_kind {
 	SMTPD_LOG_DISCARD, /* with ->text */
 	SMTPD_LOG_ADDRESS, /* illegal syntax: ->text */
 	SMTPD_LOG_NOT_SMTP,
+	SMTPD_LOG_AUTH_FAILED, /* ->text is why, ->user who */
+	SMTPD_LOG_AUTH_UNKNOWN,
 };
 
 struct smtpd_session {
@@ -166,7 +192,17 @@ struct smtpd_session {
 	struct {
 		enum smtpd_log_kind kind;
 		struct span text; /* good until the next step */
+		struct span user;
 	} log;
+	struct {
+		bool done; /* it is ->user, by ->mech */
+		bool asked; /* the next line is a response */
+		bool begins; /* with SMTPD_WANT_AUTH: an exchange does */
+		struct span mech; /* "PLAIN" */
+		struct span response; /* ->p NULL: there is none */
+		size_t user_n;
+		char user[SMTPD_USER_MAX];
+	} auth;
 	char helo[SMTPD_HELO_MAX + 1];
 	enum smtpd_state hello; /* START or HELLO: where a transaction ends */
 };
@@ -196,6 +232,16 @@ enum smtpd_want session_committed(struct smtpd_session *s,
  * not, the session is over, and there is nobody to be told.
  */
 enum smtpd_want session_tls(struct smtpd_session *s, bool is_on);
+
+/*
+ * What authd has said. The response is forgotten; the answer's spans need not
+ * outlive the call, but for the log.
+ */
+enum smtpd_want session_auth(struct smtpd_session *s,
+    const struct smtpd_auth_answer *a);
+
+/* Who has authenticated; ->p NULL: nobody. */
+struct span session_user(const struct smtpd_session *s);
 
 /* Instead of session_init(): too many connections of this client. */
 enum smtpd_want session_crowded(struct smtpd_session *s,

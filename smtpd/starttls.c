@@ -42,6 +42,7 @@ session_tls(struct smtpd_session *s, bool is_on)
 	s->esmtp = false;
 	s->hello = SMTPD_START;
 	s->helo[0] = '\0';
+	auth_forget(s);
 	txn_reset(s);
 	s->facts.helo = session_helo(s);
 	return conclude(s, OUTCOME_OK);
@@ -52,5 +53,7 @@ session_with(const struct smtpd_session *s)
 {
 	if (!s->esmtp)
 		return SPAN("SMTP");
+	if (s->auth.done)
+		return s->tls ? SPAN("ESMTPSA") : SPAN("ESMTPA");
 	return s->tls ? SPAN("ESMTPS") : SPAN("ESMTP");
 }

@@ -350,6 +350,27 @@ class Suite:
                 + options.replace("$service_name", name) + tls)
         return self
 
+    def with_auth(self, **passwords):
+        """Lets these users log in, also in the clear; before start()."""
+        self.services["auth"] = "auth unix - - n - 1 authd"
+        self.params |= {
+            "auth_user_maps": f"texthash:{self.etc}/users",
+            "smtpd_sasl_auth_enable": "yes",
+            "smtpd_relay_restrictions": "permit_sasl_authenticated, "
+                                        "reject_unauth_destination",
+            "auth_failure_delay": "0",
+        }
+        if is_root():
+            self.params["auth_owner"] = "postrider-auth"
+        self.write()
+        for name, password in passwords.items():
+            self.add_login(f"{name}@{self.domain}", password)
+        return self
+
+    def add_login(self, user, password, *words):
+        self.run("postuser", "-c", self.etc, "add", user, *words,
+                 stdin=password.encode() + b"\n")
+
     def set(self, **params):
         """Parameters of main.cf; write() or reload() makes them true."""
         self.params.update(params)

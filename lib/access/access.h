@@ -72,6 +72,7 @@ struct access_facts {
 	struct span rcpt;
 	bool client_is_ours; /* in mynetworks */
 	bool authenticated;
+	struct span user; /* that has; ->p NULL: none */
 };
 
 enum access_want {

@@ -262,3 +262,16 @@ maillog_bad_address(const struct log_client *c, struct span verb,
 	add(&l, MAILLOG_FIELD_INPUT, text);
 	send_line(&l);
 }
+
+void
+maillog_auth_failed(const struct log_client *c, struct span method,
+    struct span text, struct span user)
+{
+	struct line l = { .event = MAILLOG_AUTH_FAILED };
+
+	add_client(&l, c);
+	add(&l, MAILLOG_FIELD_SASL_METHOD, method);
+	add(&l, MAILLOG_FIELD_REASON, text);
+	add_if_any(&l, MAILLOG_FIELD_SASL_USER, user);
+	send_line(&l);
+}

@@ -100,6 +100,9 @@ void maillog_reject(const struct log_reject *r);
 
 /* warning: non-SMTP command from NAME[ADDR]: TEXT */
 void maillog_not_smtp(const struct log_client *c, struct span line);
+/* warning: NAME[ADDR]: SASL M authentication failed: TEXT[, sasl_username=U] */
+void maillog_auth_failed(const struct log_client *c, struct span method,
+    struct span text, struct span user);
 /* warning: Illegal address syntax from NAME[ADDR] in VERB command: TEXT */
 void maillog_bad_address(const struct log_client *c, struct span verb,
     struct span text);

@@ -33,6 +33,11 @@ received_put_head(struct buf *out, const struct received *r)
 	buf_put(out, SPAN("])"));
 	if (r->tls.n)
 		put_tls(out, r);
+	if (r->user.n) {
+		buf_put(out, SPAN("\n\t(Authenticated sender: "));
+		buf_put(out, r->user);
+		buf_put(out, SPAN(")"));
+	}
 	buf_put(out, SPAN("\n\tby "));
 	buf_put(out, r->host);
 	buf_put(out, SPAN(" ("));

@@ -9,6 +9,7 @@
  *		by HOST (MAIL_NAME) with ESMTP id ID
  *		for <RCPT>; DATE
  *
+ *		(Authenticated sender: USER)
  * where what stands between is there if TLS is to be told of.
  *
  * It comes in two parts, as the ID between them is known later. Without a single
@@ -26,6 +27,7 @@ struct received {
 	struct span host;
 	struct span mail_name;
 	struct span proto; /* "ESMTP" */
+	struct span user; /* who has authenticated; empty: not to be told */
 	struct span tls; /* "TLSv1.3 with cipher ..."; empty: not to be told */
 	struct span key_exchange; /* these may be empty */
 	struct span signature;

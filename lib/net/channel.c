@@ -53,6 +53,7 @@ drop_kept(struct channel *ch, struct kept *k)
 	link_remove(&k->link);
 	ch->kept_n -= k->n;
 	close_all(k->fds, k->fds_n);
+	explicit_bzero(k->bytes, k->n); /* it may be a password */
 	free(k);
 }
 

@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct access_source lists[ACCESS_LISTS] = { 0 };
 	struct access_source class = { "class", "reject", NULL, 0 };
 	struct access_facts facts = { rest, rest, rest, rest, rest, false,
-		false };
+		false, rest };
 	struct why why;
 
 	if (memchr(data, '\0', size) || size > 1 << 16)

@@ -31,6 +31,12 @@ settle(struct smtpd_session *s, unsigned how)
 			session_space(s, how % 7);
 		else if (s->want == SMTPD_WANT_TLS)
 			session_tls(s, how % 2);
+		else if (s->want == SMTPD_WANT_AUTH)
+			session_auth(s,
+			    &(struct smtpd_auth_answer){ .result = how %
+				    (SMTPD_AUTH_UNKNOWN + 1),
+				.user = SPAN("alice"),
+				.text = SPAN("a text") });
 		else if (s->want == SMTPD_WANT_DATA)
 			session_data(s, how % (SMTPD_DATA_BARE_LF + 1));
 		else
@@ -52,7 +58,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.rcpt_limit = 10,
 		.rcpt_overshoot = 10,
 		.bare_lf_code = 550,
-		.ehlo = 63,
+		.ehlo = 127,
+		.auth = true,
+		.auth_limit = 1000,
+		.auth_mechs = "PLAIN LOGIN",
+		.auth_tls_mechs = "PLAIN",
 		.lists = BIT(ACCESS_LISTS) - 1,
 		.is_forbidden = no_word,
 		.is_noop = no_word,

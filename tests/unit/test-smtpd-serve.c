@@ -122,6 +122,31 @@ backend_access(const struct access_facts *facts, unsigned lists,
 	};
 }
 
+/* "right" is; "later" is not known yet; anything else is wrong. */
+void
+backend_auth(struct sasl_exchange **x, const struct smtpd_session *s,
+    const struct backend_client *c, struct smtpd_auth_answer *answer_r)
+{
+	struct span r = s->auth.response;
+
+	(void)x;
+	(void)c;
+	*answer_r = (struct smtpd_auth_answer){
+		.result = !r.p                  ? SMTPD_AUTH_CHALLENGE
+		    : span_eq(r, SPAN("right")) ? SMTPD_AUTH_OK
+		    : span_eq(r, SPAN("later")) ? SMTPD_AUTH_UNKNOWN
+						: SMTPD_AUTH_FAILED,
+		.user = SPAN("alice"),
+		.text = SPAN("text"),
+	};
+}
+
+void
+backend_auth_free(struct sasl_exchange *x)
+{
+	must(!x);
+}
+
 bool
 backend_has_room(uint64_t size)
 {

@@ -52,6 +52,23 @@ judge(const struct access_facts *f)
 	return v;
 }
 
+/* "right" is; "later" is not known yet; anything else is wrong. */
+static void
+answer_auth(struct smtpd_session *s)
+{
+	struct span r = s->auth.response;
+	struct smtpd_auth_answer a = {
+		.result = !r.p                  ? SMTPD_AUTH_CHALLENGE
+		    : span_eq(r, SPAN("right")) ? SMTPD_AUTH_OK
+		    : span_eq(r, SPAN("later")) ? SMTPD_AUTH_UNKNOWN
+						: SMTPD_AUTH_FAILED,
+		.user = SPAN("alice"),
+		.text = SPAN("because"),
+	};
+
+	session_auth(s, &a);
+}
+
 /* Answers all that is wanted but a line. */
 static void
 settle(struct smtpd_session *s, enum smtpd_data result)
@@ -75,6 +92,9 @@ settle(struct smtpd_session *s, enum smtpd_data result)
 			break;
 		case SMTPD_WANT_TLS:
 			session_tls(s, true);
+			break;
+		case SMTPD_WANT_AUTH:
+			answer_auth(s);
 			break;
 		case SMTPD_WANT_LINE:
 		case SMTPD_WANT_CLOSE:

@@ -1,0 +1,173 @@
+/*
+ * authd - knows the users and verifies their passwords; nobody else sees the
+ * tables. It opens them, hashes in a pool, and speaks only with daemons of ours.
+ */
+#include "auth/authd.h"
+#include "base/log.h"
+#include "sasl/scheme.h"
+#include "service/service.h"
+
+#include <libgen.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	DRAIN_MS = 4000, /* for logins under way */
+	CHECK_MS = 50,
+	SETTINGS_MS = 200, /* until a reload counts */
+};
+
+#define ROW(type, member, name) \
+	CONF_FIELD_AS(type, struct authd_settings, member, name)
+
+static const struct conf_field fields[] = {
+	ROW(CONF_LIST, user_maps, "auth_user_maps"),
+	ROW(CONF_INT, address_limit, "auth_address_limit"),
+	ROW(CONF_TIME, cache_negative_ttl, "auth_cache_negative_ttl"),
+	ROW(CONF_INT, cache_size, "auth_cache_size"),
+	ROW(CONF_TIME, cache_ttl, "auth_cache_ttl"),
+	ROW(CONF_TIME, failure_delay, "auth_failure_delay"),
+	ROW(CONF_TIME, failure_delay_max, "auth_failure_delay_max"),
+	ROW(CONF_TIME, failure_forget, "auth_failure_forget_time"),
+	ROW(CONF_INT, login_limit, "auth_login_limit"),
+};
+
+/* Read by a reload, to be taken over by the task. */
+struct next {
+	struct authd_settings settings;
+	struct users *users;
+};
+static _Atomic(struct next *) next_settings;
+
+static struct task *watcher;
+static size_t places;
+
+static void
+allow(const char *path, void *arg)
+{
+	char dir[2048];
+
+	(void)arg;
+	/* The folder: a new file takes the place of the old. */
+	snprintf(dir, sizeof(dir), "%s", path);
+	sandbox_allow(dirname(dir), false);
+}
+
+/* What libraries load when they are first used is loaded here. */
+static void
+warm_libraries(void)
+{
+	struct cache c;
+	struct why why;
+	struct span word = SPAN("warm");
+
+	cache_init(&c, 0);
+	(void)cache_key(&c, word, word, word, word);
+	cache_fini(&c);
+	(void)!scheme_matches(SPAN("{SHA}qZk+NkcGgWq6PiVxeFDCbJzQ2J0="), word,
+	    &why);
+}
+
+static int
+warm_up(const struct conf *c, struct why *why)
+{
+	int64_t threads = 0;
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (conf_get_number(c, "cpu_threads", CONF_INT, &threads, why) < 0)
+		return -1;
+	places = threads > 0 ? (size_t)threads
+	    : online > 0     ? (size_t)online
+			     : 1;
+	authd.users = users_open(authd.settings.user_maps, why);
+	if (!authd.users)
+		return -1;
+	sandbox_allow("/etc", false);
+	sandbox_allow(conf_dir(c), false);
+	users_each_file(authd.users, allow, NULL);
+	warm_libraries();
+	return 0;
+}
+
+static int
+reload(struct conf *c, struct why *why)
+{
+	struct next *n = zalloc(sizeof(*n)), *old;
+
+	if (conf_get_struct(c, fields, COUNT_OF(fields), &n->settings, why) ==
+	    0)
+		n->users = users_open(n->settings.user_maps, why);
+	if (!n->users) {
+		free(n);
+		return -1;
+	}
+	old = atomic_exchange(&next_settings, n);
+	if (old)
+		users_drop(old->users);
+	free(old);
+	return 0;
+}
+
+/* A task: takes over what a reload has read. */
+static void
+watch(void *arg)
+{
+	(void)arg;
+	while (task_sleep(task_after(SETTINGS_MS)) == TASK_TIMEOUT) {
+		struct next *n = atomic_exchange(&next_settings, NULL);
+
+		if (!n)
+			continue;
+		authd_change(&n->settings, n->users);
+		free(n);
+	}
+	watcher = NULL;
+}
+
+static void
+serve_conn(void *arg)
+{
+	struct service_conn *conn CLEANUP(service_conn_freep) = arg;
+	int fd = conn->fd;
+
+	conn->fd = -1;
+	peer_serve(fd);
+}
+
+static void
+serve(void *arg)
+{
+	int64_t by;
+
+	(void)arg;
+	authd_init(places);
+	watcher = task_spawn(watch, NULL, "settings");
+	if (!watcher)
+		die("no memory for a task");
+	service_accept(serve_conn, "client of authd");
+	by = task_after(DRAIN_MS);
+	while (authd.penalty.attempts > 0 && task_now() < by &&
+	    task_sleep(task_after(CHECK_MS)) == TASK_TIMEOUT)
+		continue;
+	task_cancel_others();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct service_spec spec = {
+		.name = "authd",
+		.user = SERVICE_AUTH,
+		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_FILES,
+		.fields = fields,
+		.fields_n = COUNT_OF(fields),
+		.params = &authd.settings,
+		.warm_up = warm_up,
+		.serve = serve,
+		.reload = reload,
+	};
+
+	return service_main(argc, argv, &spec);
+}
