@@ -124,9 +124,13 @@ stay_connected(void)
 		take_answer(packet);
 	}
 	client.channel = channel_free(client.channel);
-	while (!list_empty(&client.asked))
-		settle_away(container_of(client.asked.next,
-		    struct sasl_exchange, link));
+	while (!list_empty(&client.asked)) {
+		struct sasl_exchange *x = container_of(client.asked.next,
+		    struct sasl_exchange, link);
+
+		x->lost = true;
+		settle_away(x);
+	}
 	return r != STREAM_CANCELLED;
 }
 
@@ -213,8 +217,8 @@ ask(struct sasl_exchange *x, struct buf *b, int64_t deadline)
 	bool sent = msg_end(b, 0) && client.channel &&
 	    channel_send(client.channel, buf_span(b), NULL, 0);
 
-	if (b->storage)
-		explicit_bzero(b->storage, b->max);
+	explicit_bzero(b->storage, b->max);
+	x->lost = !sent && !b->overflow;
 	if (!sent)
 		return settle_away(x);
 	x->asked = true;
@@ -253,20 +257,12 @@ refuse_long(struct sasl_exchange *x)
 	return settle(x, SASL_ANSWER_FAIL, SPAN("response is too long"));
 }
 
-enum sasl_result
-sasl_start(struct sasl_exchange *x, const struct sasl_question *q,
+static enum sasl_result
+ask_auth(struct sasl_exchange *x, const struct sasl_question *q, char *packet,
     int64_t deadline)
 {
-	char *packet;
-	struct buf b;
-	enum sasl_result r;
+	struct buf b = begin(x, packet, PACKET_MAX, MSG_AUTH);
 
-	if (q->initial.n > SASL_RESPONSE_MAX)
-		return refuse_long(x);
-	if (!wait_for_authd(deadline))
-		return settle_away(x);
-	packet = zalloc(PACKET_MAX);
-	b = begin(x, packet, PACKET_MAX, MSG_AUTH);
 	msg_put_str(&b, MSG_FIELD_SERVICE, q->service);
 	msg_put_str(&b, MSG_FIELD_MECH, q->mech);
 	msg_put_str(&b, MSG_FIELD_CLIENT_ADDR, q->remote);
@@ -274,9 +270,30 @@ sasl_start(struct sasl_exchange *x, const struct sasl_question *q,
 		msg_put_str(&b, MSG_FIELD_RESPONSE, q->initial);
 	if (q->tls)
 		msg_put_u64(&b, MSG_FIELD_TLS, 1);
-	r = ask(x, &b, deadline);
+	return ask(x, &b, deadline);
+}
+
+enum sasl_result
+sasl_start(struct sasl_exchange *x, const struct sasl_question *q,
+    int64_t deadline)
+{
+	char *packet;
+
+	if (q->initial.n > SASL_RESPONSE_MAX)
+		return refuse_long(x);
+	packet = zalloc(PACKET_MAX);
+	/* A connection that is lost meanwhile decides nothing: once more. */
+	for (int tries = 0; tries < 2; tries++) {
+		if (!wait_for_authd(deadline)) {
+			settle_away(x);
+			break;
+		}
+		ask_auth(x, q, packet, deadline);
+		if (!x->lost)
+			break;
+	}
 	free(packet);
-	return r;
+	return x->result;
 }
 
 enum sasl_result

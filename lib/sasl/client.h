@@ -62,6 +62,7 @@ struct sasl_exchange {
 	/* lib/sasl's own. */
 	uint32_t id;
 	bool asked; /* an answer is due */
+	bool lost; /* the connection was, before it came */
 	bool open; /* authd waits for a response */
 	struct link link;
 	struct bell answered;
