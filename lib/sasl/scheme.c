@@ -297,7 +297,8 @@ make_crypt(const char *gensalt, struct span password, struct buf *out)
 		got = run_crypt(password, (struct span){ salt, strlen(salt) },
 		    d);
 	if (got)
-		buf_put(out, (struct span){ got, strlen(got) });
+		buf_put(out, span_str(got));
+	must(d); /* the sanitizers' compiler forgets it */
 	explicit_bzero(d, sizeof(*d));
 	free(d);
 	return got ? 0 : -EINVAL;
