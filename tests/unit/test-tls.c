@@ -465,6 +465,42 @@ what_comes_with_starttls_ends_the_connection(void **state)
 	assert_true(*fx.server_facts.error);
 }
 
+/* TLSX 02: the same for what a server says. */
+static void
+say_early(void *arg)
+{
+	(void)arg;
+	must(send(server_fd, early[0].p, early[0].n, MSG_NOSIGNAL) ==
+	    (ssize_t)early[0].n);
+	task_sleep(1000);
+	task_close(server_fd);
+}
+
+static void
+hear_early(void *arg)
+{
+	struct stream *s CLEANUP(
+	    stream_freep) = stream_new(client_fd, 256, 256);
+
+	(void)arg;
+	must(task_spawn(say_early, NULL, "server"));
+	must(expect_line(s, SPAN("220 go on")));
+	fx.client_result = stream_starttls(s, fx.client, "one.test", 1000,
+	    &fx.client_facts);
+}
+
+static void
+what_a_server_says_with_its_220_ends_the_connection(void **state)
+{
+	(void)state;
+	memset(&fx, 0, sizeof(fx));
+	early[0] = SPAN("220 go on\r\n250 injected\r\n");
+	fx.client = make_client(NULL, NULL);
+	run(hear_early);
+	fx.client = tls_free(fx.client);
+	assert_int_equal(fx.client_result, STREAM_EARLY_DATA);
+}
+
 static void
 silence_ends_a_handshake_in_time(void **state)
 {
@@ -933,6 +969,8 @@ main(void)
 		cmocka_unit_test(long_keys_sign_in_offload),
 		cmocka_unit_test(another_protocol_by_alpn_is_refused),
 		cmocka_unit_test(what_comes_with_starttls_ends_the_connection),
+		cmocka_unit_test(
+		    what_a_server_says_with_its_220_ends_the_connection),
 		cmocka_unit_test(silence_ends_a_handshake_in_time),
 		cmocka_unit_test(a_cancelled_handshake_ends),
 		cmocka_unit_test(much_data_arrives_as_it_was),
