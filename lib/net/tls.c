@@ -400,6 +400,9 @@ tls_server_add_name(struct tls *t, struct span name, const char *chain_files,
 	if (!n->ctx)
 		die("no memory for TLS");
 	bind_tickets(n->ctx, conf->context);
+	/* OpenSSL asks the context that was chosen. */
+	if (t->alpn_n > 0)
+		SSL_CTX_set_alpn_select_cb(n->ctx, choose_alpn, t);
 	err = set_up(n->ctx, conf, why);
 	if (!err)
 		err = tls_load_files(n->ctx, chain_files, conf->on_file,

@@ -406,12 +406,23 @@ long_keys_sign_in_offload(void **state)
 static void
 another_protocol_by_alpn_is_refused(void **state)
 {
+	struct why why;
+	struct tls *t;
+
 	(void)state;
 	converse(make_server(paths[ONE]), make_client(NULL, "http/1.1 h2"),
 	    "one.test", 0);
 	assert_int_equal(fx.server_result, STREAM_FAILED);
 	assert_int_equal(fx.client_result, STREAM_FAILED);
 	assert_non_null(strstr(fx.client_facts.error, "application protocol"));
+
+	/* Also where a name chose another certificate. */
+	t = make_server(paths[ONE]);
+	assert_int_equal(tls_server_add_name(t, SPAN("two.test"), paths[TWO],
+			     &(struct tls_conf){ .context = "smtp" }, &why),
+	    0);
+	converse(t, make_client(NULL, "http/1.1"), "two.test", 0);
+	assert_int_equal(fx.server_result, STREAM_FAILED);
 }
 
 /* Sends what it is given after the greeting, and then waits for the end. */
