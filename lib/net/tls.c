@@ -163,7 +163,7 @@ set_up(SSL_CTX *ctx, const struct tls_conf *conf, struct why *why)
 		return err;
 	SSL_CTX_set_options(ctx,
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-		SSL_OP_IGNORE_UNEXPECTED_EOF);
+		SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CLEANSE_PLAINTEXT);
 	if (conf->own_order)
 		SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_mode(ctx,
@@ -400,6 +400,9 @@ tls_server_add_name(struct tls *t, struct span name, const char *chain_files,
 	if (!n->ctx)
 		die("no memory for TLS");
 	bind_tickets(n->ctx, conf->context);
+	/* OpenSSL asks the context that was chosen. */
+	if (t->alpn_n > 0)
+		SSL_CTX_set_alpn_select_cb(n->ctx, choose_alpn, t);
 	err = set_up(n->ctx, conf, why);
 	if (!err)
 		err = tls_load_files(n->ctx, chain_files, conf->on_file,

@@ -406,12 +406,23 @@ long_keys_sign_in_offload(void **state)
 static void
 another_protocol_by_alpn_is_refused(void **state)
 {
+	struct why why;
+	struct tls *t;
+
 	(void)state;
 	converse(make_server(paths[ONE]), make_client(NULL, "http/1.1 h2"),
 	    "one.test", 0);
 	assert_int_equal(fx.server_result, STREAM_FAILED);
 	assert_int_equal(fx.client_result, STREAM_FAILED);
 	assert_non_null(strstr(fx.client_facts.error, "application protocol"));
+
+	/* Also where a name chose another certificate. */
+	t = make_server(paths[ONE]);
+	assert_int_equal(tls_server_add_name(t, SPAN("two.test"), paths[TWO],
+			     &(struct tls_conf){ .context = "smtp" }, &why),
+	    0);
+	converse(t, make_client(NULL, "http/1.1"), "two.test", 0);
+	assert_int_equal(fx.server_result, STREAM_FAILED);
 }
 
 /* Sends what it is given after the greeting, and then waits for the end. */
@@ -463,6 +474,42 @@ what_comes_with_starttls_ends_the_connection(void **state)
 	be_early(SPAN("STARTTLS\r\n"), SPAN("MAIL FROM:<a@b.test>\r\n"));
 	assert_int_equal(fx.server_result, STREAM_FAILED);
 	assert_true(*fx.server_facts.error);
+}
+
+/* TLSX 02: the same for what a server says. */
+static void
+say_early(void *arg)
+{
+	(void)arg;
+	must(send(server_fd, early[0].p, early[0].n, MSG_NOSIGNAL) ==
+	    (ssize_t)early[0].n);
+	task_sleep(1000);
+	task_close(server_fd);
+}
+
+static void
+hear_early(void *arg)
+{
+	struct stream *s CLEANUP(
+	    stream_freep) = stream_new(client_fd, 256, 256);
+
+	(void)arg;
+	must(task_spawn(say_early, NULL, "server"));
+	must(expect_line(s, SPAN("220 go on")));
+	fx.client_result = stream_starttls(s, fx.client, "one.test", 1000,
+	    &fx.client_facts);
+}
+
+static void
+what_a_server_says_with_its_220_ends_the_connection(void **state)
+{
+	(void)state;
+	memset(&fx, 0, sizeof(fx));
+	early[0] = SPAN("220 go on\r\n250 injected\r\n");
+	fx.client = make_client(NULL, NULL);
+	run(hear_early);
+	fx.client = tls_free(fx.client);
+	assert_int_equal(fx.client_result, STREAM_EARLY_DATA);
 }
 
 static void
@@ -933,6 +980,8 @@ main(void)
 		cmocka_unit_test(long_keys_sign_in_offload),
 		cmocka_unit_test(another_protocol_by_alpn_is_refused),
 		cmocka_unit_test(what_comes_with_starttls_ends_the_connection),
+		cmocka_unit_test(
+		    what_a_server_says_with_its_220_ends_the_connection),
 		cmocka_unit_test(silence_ends_a_handshake_in_time),
 		cmocka_unit_test(a_cancelled_handshake_ends),
 		cmocka_unit_test(much_data_arrives_as_it_was),
