@@ -530,6 +530,137 @@ tls_that_fails_ends_the_session(void **state)
 	assert_int_equal(s.ok[SMTPD_CMD_STARTTLS], 0);
 }
 
+/* AUTH, as it is after EHLO; the words are base64 of "right", "later", "no". */
+static const struct turn auth_turns[] = {
+	TURN("AUTH", "501 5.5.4 Syntax: AUTH mechanism"),
+	TURN("AUTH PLAIN a b", "501 5.5.4 Syntax: AUTH mechanism"),
+	TURN("AUTH NTLM", "504 5.5.4 Error: unrecognized authentication type"),
+	TURN("AUTH PLAIN x", "501 5.5.2 Error: malformed response"),
+	TURN("AUTH PLAIN bm8=",
+	    "535 5.7.8 Error: authentication failed: because"),
+	TURN("AUTH PLAIN =", "535 5.7.8 Error: authentication failed: because"),
+	TURN("AUTH PLAIN bGF0ZXI=",
+	    "454 4.7.0 Temporary authentication failure: because"),
+	TURN("AUTH PLAIN", "334 YmVjYXVzZQ=="),
+	TURN("*", "501 5.7.0 Authentication aborted"),
+	TURN("AUTH PLAIN", "334 YmVjYXVzZQ=="),
+	TURN("QUIT?", "501 5.5.2 Error: malformed response"),
+	TURN(SENDER, "250 2.1.0 Ok"),
+	TURN("AUTH PLAIN", "503 5.5.1 Error: MAIL transaction in progress"),
+	TURN("RSET", "250 2.0.0 Ok"),
+	TURN("auth login", "334 YmVjYXVzZQ=="),
+	TURN("cmlnaHQ=", "235 2.7.0 Authentication successful"),
+	TURN("AUTH PLAIN", "503 5.5.1 Error: already authenticated"),
+};
+
+static void
+auth_is_an_exchange_of_lines(void **state)
+{
+	struct arena *arena CLEANUP(arena_freep) = arena_new(1 << 16);
+	static char storage[4 * SMTPD_REPLY_MAX];
+	struct smtpd_config c = config;
+	struct smtpd_session s;
+	struct buf out;
+
+	(void)state;
+	c.auth = true;
+	c.auth_limit = 100;
+	c.auth_mechs = c.auth_tls_mechs = "PLAIN LOGIN";
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &c, &stranger, arena, &out);
+	buf_drop(&out, out.n);
+	session_line(&s, SPAN("AUTH PLAIN"));
+	assert_span(buf_span(&out),
+	    SPAN("503 5.5.1 Error: send HELO/EHLO first\r\n"));
+	session_line(&s, SPAN("EHLO x.test"));
+	for (size_t i = 0; i < COUNT_OF(auth_turns); i++) {
+		buf_drop(&out, out.n);
+		session_line(&s, guarded(auth_turns[i].line));
+		settle(&s, SMTPD_DATA_OK);
+		assert_span(buf_span(&out), auth_turns[i].reply);
+		assert_int_equal(s.want, SMTPD_WANT_LINE);
+	}
+	assert_span(session_user(&s), SPAN("alice"));
+	assert_span(session_with(&s), SPAN("ESMTPA"));
+	assert_true(s.facts.authenticated);
+	assert_int_equal(s.ok[SMTPD_CMD_AUTH], 1);
+	/* 454 is nobody's error: all but that, 235 and the 334s. */
+	assert_int_equal(s.errors, 11);
+}
+
+static void
+what_is_too_long_ends_an_exchange(void **state)
+{
+	struct arena *arena CLEANUP(arena_freep) = arena_new(1 << 16);
+	static char storage[4 * SMTPD_REPLY_MAX];
+	struct smtpd_config c = config;
+	struct smtpd_session s;
+	struct buf out;
+
+	(void)state;
+	c.auth = true;
+	c.auth_limit = 4;
+	c.auth_mechs = "PLAIN";
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &c, &stranger, arena, &out);
+	session_line(&s, SPAN("EHLO x.test"));
+	buf_drop(&out, out.n);
+	session_line(&s, SPAN("AUTH PLAIN bGF0ZXI="));
+	assert_span(buf_span(&out),
+	    SPAN("500 5.5.6 SASL response limit exceeded\r\n"));
+	session_line(&s, SPAN("AUTH PLAIN"));
+	settle(&s, SMTPD_DATA_OK);
+	buf_drop(&out, out.n);
+	session_overlong(&s);
+	assert_span(buf_span(&out),
+	    SPAN("500 5.5.6 SASL response limit exceeded\r\n"));
+	assert_int_equal(s.want, SMTPD_WANT_CLOSE);
+}
+
+static void
+auth_is_offered_where_it_is_allowed(void **state)
+{
+	static const struct {
+		bool tls_only, old_form;
+		const char *mechs;
+		const char *line; /* NULL: none in the clear */
+	} rows[] = {
+		{ false, false, "PLAIN LOGIN", "250-AUTH PLAIN LOGIN\r\n" },
+		{ false, true, "PLAIN", "250-AUTH=PLAIN\r\n250-AUTH PLAIN" },
+		{ true, false, "PLAIN", NULL },
+		{ false, false, "", NULL },
+	};
+	static char storage[4 * SMTPD_REPLY_MAX];
+	struct smtpd_session s;
+	struct buf out;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct arena *arena CLEANUP(arena_freep) = arena_new(1 << 16);
+		struct smtpd_config c = config;
+
+		c.auth = true;
+		c.auth_tls_only = rows[i].tls_only;
+		c.auth_old_form = rows[i].old_form;
+		c.auth_mechs = rows[i].mechs;
+		c.auth_tls_mechs = "PLAIN";
+		c.ehlo |= SMTPD_EHLO_AUTH | SMTPD_EHLO_STARTTLS;
+		buf_init(&out, storage, sizeof(storage));
+		session_init(&s, &c, &stranger, arena, &out);
+		session_line(&s, SPAN("EHLO x.test"));
+		if (rows[i].line)
+			assert_non_null(memmem(out.p, out.n, rows[i].line,
+			    strlen(rows[i].line)));
+		else
+			assert_null(memmem(out.p, out.n, "AUTH", 4));
+		session_line(&s, SPAN("STARTTLS"));
+		settle(&s, SMTPD_DATA_OK);
+		buf_drop(&out, out.n);
+		session_line(&s, SPAN("EHLO x.test"));
+		assert_non_null(memmem(out.p, out.n, "AUTH PLAIN\r\n", 12));
+	}
+}
+
 int
 main(void)
 {
@@ -541,6 +672,9 @@ main(void)
 		TEST(refusals_come_when_they_are_not_delayed),
 		TEST(tls_is_required_offered_and_forgets),
 		TEST(tls_that_fails_ends_the_session),
+		TEST(auth_is_an_exchange_of_lines),
+		TEST(what_is_too_long_ends_an_exchange),
+		TEST(auth_is_offered_where_it_is_allowed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
