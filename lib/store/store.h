@@ -23,9 +23,10 @@
  * is the mailbox's own: see mbox_keywords(). \Recent is no flag here:
  * mbox_is_recent().
  *
- * SIZES are those on the wire, with CRLF; files have LF. What is read from a
- * descriptor of mbox_body() has LF, and what mbox_append_write() takes may have
- * either.
+ * SIZES are those on the wire: each LF of the file that has no CR before it gets
+ * one there. Files have LF, but for those of foreign programs that wrote CRLF:
+ * what is read from a descriptor of mbox_body() may have either, and so may what
+ * mbox_append_write() takes.
  *
  * The files are described in docs/STORE.md.
  */
