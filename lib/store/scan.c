@@ -193,7 +193,7 @@ compare(const void *a, const void *b, void *arg)
 static void
 sort_entries(struct scan *s)
 {
-	if (!s->sorted)
+	if (!s->sorted && s->n)
 		qsort_r(s->entries, s->n, sizeof(*s->entries), compare, s);
 	s->sorted = true;
 }
