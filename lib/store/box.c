@@ -537,7 +537,7 @@ box_read_uid(struct store *s, struct box *b, struct uidfile *file_r)
 	}
 	if (strcmp(file_r->boot, s->boot) == 0)
 		return 0;
-	box_sweep(b);
+	box_sweep(b, file_r);
 	uidfile_adopt(file_r, s->boot);
 	return box_write_uid(b, file_r, false);
 }

@@ -127,8 +127,9 @@ void box_make_name(struct store *s, char name[NAME_SIZE]);
 /*
  * Removes from new/ what is shorter than its name says: it was renamed, but not
  * synced, when the machine stopped; so qmgr never heard of it and sends it again.
- * Once for each boot, under the lock.
+ * And takes out of cur/ what is shorter, of the UIDs given last. Once for each
+ * boot, under the lock; `f` is as the boot before left it.
  */
-void box_sweep(struct box *b);
+void box_sweep(struct box *b, const struct uidfile *f);
 
 #endif
