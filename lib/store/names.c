@@ -119,7 +119,7 @@ maildir_name_put(char out[NAME_SIZE], const struct maildir_name *n, bool plain)
 	while (fields.n) {
 		struct span f = span_cut(&fields, ',');
 
-		if (read_field(f, &seen))
+		if (f.n == 0 || read_field(f, &seen))
 			continue;
 		buf_put(&b, SPAN(","));
 		buf_put(&b, f);

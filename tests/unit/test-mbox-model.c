@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-	STEPS = 2500,
+	STEPS = 1000,
 	MESSAGES = STEPS + 1,
 	FLAGS = STORE_ANSWERED | STORE_DELETED | STORE_SEEN | STORE_FLAGGED,
 };
@@ -387,7 +387,7 @@ static void
 two_sessions_see_what_is_there(void **state)
 {
 	(void)state;
-	for (uint64_t run = 1; run <= 2; run++) {
+	for (uint64_t run = 1; run <= 3; run++) {
 		seed = run;
 		truth_n = 0;
 		memset(id_of, 0, sizeof(id_of));
