@@ -2,9 +2,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/scan.h"
+#include "store/dovecot.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -58,9 +61,9 @@ is_word(struct span s)
 	    !span_eq(s, SPAN("..")) && !memchr(s.p, '\0', s.n);
 }
 
-/* Opens the folder of the path, word by word, and makes what is missing. */
+/* Opens the folder of the path, word by word; may make what is missing. */
 static int
-walk(int root, struct span path)
+walk(int root, struct span path, bool make)
 {
 	int at = fcntl(root, F_DUPFD_CLOEXEC, 0);
 
@@ -71,7 +74,9 @@ walk(int root, struct span path)
 		char name[256];
 
 		snprintf(name, sizeof(name), "%.*s", (int)word.n, word.p);
-		int next = open_or_make(at, name);
+		int next = make
+		    ? open_or_make(at, name)
+		    : open_below(at, name, O_RDONLY | O_DIRECTORY, 0);
 		close(at);
 		if (next < 0)
 			return next;
@@ -123,11 +128,9 @@ open_uid_file(struct box *b, int folder)
 static int
 open_parts(struct box *b, int folder)
 {
-	int cur = open_or_make(folder, "cur");
-
-	if (cur < 0)
-		return cur;
-	close(cur);
+	b->cur = open_or_make(folder, "cur");
+	if (b->cur < 0)
+		return b->cur;
 	b->tmp = open_or_make(folder, "tmp");
 	if (b->tmp < 0)
 		return b->tmp;
@@ -138,11 +141,27 @@ open_parts(struct box *b, int folder)
 	return open_uid_file(b, folder);
 }
 
+/* Maildir++: "contained within a folder, with that name". */
+static int
+mark_folder(struct box *b)
+{
+	int fd = open_below(b->folder, "maildirfolder",
+	    O_WRONLY | O_CREAT | O_NONBLOCK, 0600);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 static struct box *
 free_box(struct box *b)
 {
+	index_close(b->index);
+	close_fd(&b->folder);
 	close_fd(&b->tmp);
 	close_fd(&b->new);
+	close_fd(&b->cur);
 	close_fd(&b->uid_fd);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
@@ -154,12 +173,40 @@ new_box(struct span path)
 {
 	struct box *b = zalloc(sizeof(*b));
 
-	b->tmp = b->new = b->uid_fd = -1;
+	b->folder = b->tmp = b->new = b->cur = b->uid_fd = -1;
 	b->refs = 1;
 	pthread_mutex_init(&b->lock, NULL);
 	memcpy(b->path, path.p, path.n);
-	b->path_n = path.n;
+	b->path_n = b->user_n = path.n;
 	return b;
+}
+
+/*
+ * "alice/.Sent/" is a folder of "alice/" if that is a Maildir; ".maildir/" in a
+ * home is one of its own.
+ */
+static void
+find_user(struct store *s, struct box *b)
+{
+	char path[BOX_PATH_MAX + 8];
+	size_t at = b->path_n - 1;
+
+	while (at > 0 && b->path[at - 1] != '/')
+		at--;
+	if (at == 0 || b->path[at] != '.')
+		return;
+	snprintf(path, sizeof(path), "%.*scur", (int)at, b->path);
+	if (faccessat(s->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		b->user_n = at;
+}
+
+struct span
+box_name(const struct box *b)
+{
+	if (b->user_n == b->path_n)
+		return SPAN("");
+	return (
+	    struct span){ b->path + b->user_n + 1, b->path_n - b->user_n - 2 };
 }
 
 /* "demo.test//alice/" to "demo.test/alice/". False: it names no Maildir. */
@@ -226,7 +273,7 @@ publish(struct store *s, struct box *b)
 }
 
 int
-box_open(struct store *s, struct span mailbox, struct box **box_r,
+box_open(struct store *s, struct span mailbox, bool make, struct box **box_r,
     struct why *why)
 {
 	char bytes[BOX_PATH_MAX];
@@ -242,10 +289,12 @@ box_open(struct store *s, struct span mailbox, struct box **box_r,
 		return 0;
 
 	struct span words = { path.p, path.n - 1 };
-	int folder = walk(s->root, words);
 	struct box *b = new_box(path);
-	int err = folder < 0 ? folder : open_parts(b, folder);
-	close_fd(&folder);
+	b->folder = walk(s->root, words, make);
+	int err = b->folder < 0 ? b->folder : open_parts(b, b->folder);
+	find_user(s, b);
+	if (!err && b->user_n != b->path_n)
+		err = mark_folder(b);
 	if (err) {
 		free_box(b);
 		return why_set(why, -err, NULL, 0,
@@ -350,15 +399,15 @@ is_inode(struct store *s, struct box *b, const char *name, ino_t inode)
  * Whether what we have open is what lies there: else mail would land in a folder
  * that somebody has put aside.
  */
-static bool
-is_in_place(struct store *s, struct box *b)
+bool
+box_is_in_place(struct store *s, struct box *b)
 {
 	return is_inode(s, b, uid_name, b->uid_ino) &&
 	    is_inode(s, b, "new", b->new_ino);
 }
 
-static int
-write_line(struct box *b, const struct uidfile *f, bool sync)
+int
+box_write_uid(struct box *b, const struct uidfile *f, bool sync)
 {
 	char line[UIDFILE_LINE];
 
@@ -374,34 +423,142 @@ write_line(struct box *b, const struct uidfile *f, bool sync)
 }
 
 static int
-take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
-    uint32_t *uid_r)
+read_all(int fd, size_t max, struct span *text_r)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > max)
+		return -EFBIG;
+	char *text = zalloc((size_t)st.st_size + 1);
+	size_t n = 0;
+	for (ssize_t got = 1; got > 0 && n < (size_t)st.st_size;) {
+		got = pread(fd, text + n, (size_t)st.st_size - n, (off_t)n);
+		if (got > 0)
+			n += (size_t)got;
+	}
+	*text_r = (struct span){ text, n };
+	return 0;
+}
+
+int
+box_read_file(struct box *b, const char *name, size_t max, struct span *text_r)
+{
+	int fd = open_below(b->folder, name, O_RDONLY | O_NONBLOCK, 0);
+
+	*text_r = (struct span){ 0 };
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	int err = read_all(fd, max, text_r);
+	close(fd);
+	return err;
+}
+
+/* A UIDVALIDITY of the user's that no mailbox had, not even one that is gone. */
+static int
+new_uidvalidity(struct store *s, struct box *b, uint32_t at_least,
+    uint32_t *uidvalidity_r)
+{
+	char path[BOX_PATH_MAX + 32], text[16] = "";
+	uint64_t last = 0;
+
+	snprintf(path, sizeof(path), "%.*spostrider-uidvalidity",
+	    (int)b->user_n, b->path);
+	int fd = open_below(s->root, path, O_RDWR | O_CREAT | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return fd;
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int err = fcntl(fd, F_OFD_SETLKW, &l) < 0 ? -errno : 0;
+	ssize_t n = err ? 0 : pread(fd, text, sizeof(text) - 1, 0);
+	struct span in = { text, n > 0 ? (size_t)n : 0 };
+	if (take_number(&in, UINT32_MAX - 1, &last) && last >= at_least &&
+	    last - at_least < 1000000)
+		at_least = (uint32_t)last + 1;
+	n = snprintf(text, sizeof(text), "%010" PRIu32 "\n", at_least);
+	if (!err && pwrite(fd, text, (size_t)n, 0) != n)
+		err = -ENOSPC;
+	close(fd);
+	*uidvalidity_r = at_least;
+	return err;
+}
+
+/* Where Dovecot was before us, its numbers go on. */
+static bool
+take_over(struct box *b, struct uidfile *f)
+{
+	char text[256];
+	struct dovecot_list list;
+	int fd = open_below(b->folder, "dovecot-uidlist", O_RDONLY | O_NONBLOCK,
+	    0);
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text), 0);
+	struct span in = { text, n > 0 ? (size_t)n : 0 };
+
+	if (fd >= 0)
+		close(fd);
+	if (!dovecot_take_head(&in, &list))
+		return false;
+	f->uidvalidity = list.uidvalidity;
+	f->next = f->reserved = list.next;
+	return true;
+}
+
+static int
+begin_uid(struct store *s, struct box *b, struct span damaged,
+    struct uidfile *f)
+{
+	uidfile_begin(f, clock_wall() / 1000000, damaged);
+	if (damaged.n < UIDFILE_LINE && take_over(b, f))
+		return 0;
+	if (damaged.n > 0)
+		log_warning("%.*s%s is damaged: the mailbox gets a new "
+			    "UIDVALIDITY",
+		    (int)b->path_n, b->path, uid_name);
+	return new_uidvalidity(s, b, f->uidvalidity, &f->uidvalidity);
+}
+
+int
+box_read_uid(struct store *s, struct box *b, struct uidfile *file_r)
 {
 	char line[UIDFILE_LINE];
-	struct uidfile f;
-	bool sync;
-	int64_t now = clock_wall() / 1000000;
 	ssize_t n = pread(b->uid_fd, line, sizeof(line), 0);
 
 	if (n < 0)
 		return -errno;
-	if (!uidfile_read((struct span){ line, (size_t)n }, &f)) {
-		if (n > 0)
-			log_warning("%.*s%s is damaged: the mailbox gets a new "
-				    "UIDVALIDITY",
-			    (int)b->path_n, b->path, uid_name);
-		uidfile_begin(&f, now, (struct span){ line, (size_t)n });
+	if (!uidfile_read((struct span){ line, (size_t)n }, file_r)) {
+		int err = begin_uid(s, b, (struct span){ line, (size_t)n },
+		    file_r);
+		if (!err)
+			err = box_write_uid(b, file_r, true);
+		if (err)
+			return err;
 	}
-	if (strcmp(f.boot, s->boot) != 0)
-		box_sweep(b);
-	*uid_r = uidfile_take(&f, s->boot, now, &sync);
+	if (strcmp(file_r->boot, s->boot) == 0)
+		return 0;
+	box_sweep(b, file_r);
+	uidfile_adopt(file_r, s->boot);
+	return box_write_uid(b, file_r, false);
+}
+
+static int
+take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
+    uint32_t *uid_r)
+{
+	struct uidfile f;
+	bool sync;
+	int err = box_read_uid(s, b, &f);
+
+	if (err)
+		return err;
+	*uid_r = uidfile_take(&f, s->boot, clock_wall() / 1000000, &sync);
 	*uidvalidity_r = f.uidvalidity;
-	return write_line(b, &f, sync);
+	return box_write_uid(b, &f, sync);
 }
 
 int
-box_take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
-    uint32_t *uid_r)
+box_lock(struct store *s, struct box *b)
 {
 	pthread_mutex_lock(&b->lock);
 	int err = lock_file(b);
@@ -409,8 +566,21 @@ box_take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
 		pthread_mutex_unlock(&b->lock);
 		return err;
 	}
-	err = is_in_place(s, b) ? take_uid(s, b, uidvalidity_r, uid_r)
-				: -ESTALE;
+	if (box_is_in_place(s, b))
+		return 0;
+	box_unlock(b);
+	return -ESTALE;
+}
+
+int
+box_take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
+    uint32_t *uid_r)
+{
+	int err = box_lock(s, b);
+
+	if (err)
+		return err;
+	err = take_uid(s, b, uidvalidity_r, uid_r);
 	if (err)
 		box_unlock(b);
 	return err;
@@ -422,4 +592,77 @@ box_unlock(struct box *b)
 {
 	must(set_lock(b, F_UNLCK) == 0);
 	pthread_mutex_unlock(&b->lock);
+}
+
+struct index *
+box_index(struct store *s, struct box *b, bool make)
+{
+	char path[BOX_PATH_MAX + 32];
+
+	if (b->index)
+		return b->index;
+	snprintf(path, sizeof(path), "%.*spostrider-index/data.mdb",
+	    (int)b->user_n, b->path);
+	if (!make && faccessat(s->root, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return NULL;
+	int fd = walk(s->root, (struct span){ b->path, b->user_n - 1 }, false);
+	if (fd < 0)
+		return NULL;
+	struct index *ix;
+	if (index_open(fd, s->boot, make, &ix) < 0)
+		ix = NULL;
+	close(fd);
+	b->index = ix;
+	return ix;
+}
+
+int
+box_keywords(struct box *b, struct keywords *k_r)
+{
+	struct span own, dovecot;
+	int err = read_all(b->uid_fd, KEYWORDS_TEXT, &own);
+
+	if (err)
+		return err;
+	struct span lines = own;
+	lines.p += own.n < UIDFILE_LINE ? own.n : UIDFILE_LINE;
+	lines.n -= own.n < UIDFILE_LINE ? own.n : UIDFILE_LINE;
+	if (box_read_file(b, "dovecot-keywords", KEYWORDS_TEXT, &dovecot) < 0)
+		dovecot = (struct span){ 0 };
+	keywords_read(k_r, lines, dovecot);
+	union {
+		const char *in;
+		void *out;
+	} a = { .in = own.p }, d = { .in = dovecot.p };
+	free(a.out);
+	free(d.out);
+	return 0;
+}
+
+/* Behind a line that was written by half it begins a new one. */
+int
+box_add_keyword(struct box *b, const struct keywords *k, unsigned n)
+{
+	char line[KEYWORD_LINE + 1];
+	struct stat st;
+
+	if (fstat(b->uid_fd, &st) < 0)
+		return -errno;
+	if (st.st_size < UIDFILE_LINE)
+		return -EBADMSG;
+	line[0] = '\n';
+	size_t len = keywords_put(line + 1, k, n) + 1;
+	if (pwrite(b->uid_fd, line, len, st.st_size) != (ssize_t)len)
+		return -ENOSPC;
+	return fdatasync(b->uid_fd) < 0 ? -errno : 0;
+}
+
+void
+box_make_name(struct store *s, char name[NAME_SIZE])
+{
+	int64_t now = clock_wall();
+	unsigned n = atomic_fetch_add(&s->counter, 1);
+
+	snprintf(name, NAME_SIZE, "%" PRId64 ".M%06" PRId64 "P%dQ%u.%s",
+	    now / 1000000, now % 1000000, (int)s->pid, n, s->host);
 }

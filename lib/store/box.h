@@ -16,6 +16,8 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "store/deliver.h"
+#include "store/index.h"
+#include "store/keywords.h"
 #include "store/uidfile.h"
 
 #include <pthread.h>
@@ -23,7 +25,7 @@
 #include <sys/types.h>
 
 enum {
-	BOX_MAX = 64, /* handles kept, of three descriptors each */
+	BOX_MAX = 64, /* handles kept, of five descriptors each */
 	BOX_PATH_MAX = 1024,
 	BOX_LOCK_TRIES = 600, /* of 50 ms */
 	BOX_LOCK_PAUSE = 50,
@@ -31,6 +33,8 @@ enum {
 
 struct store {
 	int root;
+	char *root_path;
+	struct watches *watches; /* NULL: nobody asked for news */
 	char boot[UIDFILE_BOOT + 1];
 	char host[128]; /* as it may stand in a file's name */
 	pid_t pid;
@@ -48,20 +52,33 @@ struct box {
 	unsigned refs;
 	bool stale; /* in the table no more */
 	bool sync_folder; /* this file system wants it */
+	int folder;
 	int tmp;
 	int new;
+	int cur;
 	int uid_fd;
 	dev_t dev;
 	ino_t uid_ino;
 	ino_t new_ino;
 	pthread_mutex_t lock;
+	struct index *_Atomic index; /* set under the lock, once */
 	size_t path_n;
+	size_t user_n; /* the part of the path that is the user's INBOX */
 	char path[BOX_PATH_MAX]; /* below the root, ends in '/' */
 };
 
-/* Opens it, or makes it. Returns 0 or -errno with `why`. */
-MUST_USE int box_open(struct store *s, struct span mailbox, struct box **box_r,
-    struct why *why);
+/*
+ * Opens it, and with `make` makes it if it is not there. Returns 0 or -errno with
+ * `why`.
+ */
+MUST_USE int box_open(struct store *s, struct span mailbox, bool make,
+    struct box **box_r, struct why *why);
+
+/* The mailbox's name: of ".Sent/" it is "Sent", of the INBOX nothing. */
+struct span box_name(const struct box *b);
+
+/* Whether what is open is what lies there. */
+bool box_is_in_place(struct store *s, struct box *b);
 
 /* Gives it back; NULL is fine. */
 void box_close(struct store *s, struct box *b);
@@ -72,6 +89,30 @@ void box_drop(struct store *s, struct box *b);
 /* Gives back the handles that nobody uses. */
 void box_close_all(struct store *s);
 
+/* Only locks it. Returns 0, -ESTALE or -errno: not locked then. */
+MUST_USE int box_lock(struct store *s, struct box *b);
+
+/*
+ * What the uid file says, in this boot's terms; begins it if there is nothing,
+ * with a dovecot-uidlist's UIDVALIDITY if one lies beside. Under the lock, as all
+ * that follows.
+ */
+MUST_USE int box_read_uid(struct store *s, struct box *b,
+    struct uidfile *file_r);
+MUST_USE int box_write_uid(struct box *b, const struct uidfile *f, bool sync);
+
+/* The index, or NULL: then there is none, or it cannot be used. */
+struct index *box_index(struct store *s, struct box *b, bool make);
+
+/* The names of its keywords. */
+MUST_USE int box_keywords(struct box *b, struct keywords *k_r);
+MUST_USE int box_add_keyword(struct box *b, const struct keywords *k,
+    unsigned n);
+
+/* All of a file in the folder, for free(); nothing if it is not there. */
+MUST_USE int box_read_file(struct box *b, const char *name, size_t max,
+    struct span *text_r);
+
 /*
  * Locks and takes a UID; the caller renames and unlocks. Returns 0, -ESTALE, or
  * -errno: not locked then.
@@ -80,11 +121,15 @@ MUST_USE int box_take_uid(struct store *s, struct box *b,
     uint32_t *uidvalidity_r, uint32_t *uid_r);
 void box_unlock(struct box *b);
 
+/* A name that no other file has: SECONDS.MmicroPpidQn.HOST */
+void box_make_name(struct store *s, char name[NAME_SIZE]);
+
 /*
  * Removes from new/ what is shorter than its name says: it was renamed, but not
  * synced, when the machine stopped; so qmgr never heard of it and sends it again.
- * Once for each boot, under the lock.
+ * And takes out of cur/ what is shorter, of the UIDs given last. Once for each
+ * boot, under the lock; `f` is as the boot before left it.
  */
-void box_sweep(struct box *b);
+void box_sweep(struct box *b, const struct uidfile *f);
 
 #endif

@@ -1,7 +1,8 @@
 #include "store/deliver.h"
 
-#include "base/clock.h"
-#include "store/box.h"
+#include "base/log.h"
+#include "store/change.h"
+#include "store/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -18,7 +20,6 @@ enum {
 	CHUNK = 64 << 10, /* of content, read and written at once */
 	BATCH = 16, /* targets whose files are open at once */
 	TRIES = 3, /* with a mailbox that is replaced under our hands */
-	NAME_SIZE = 255,
 };
 
 /* A target on its way. */
@@ -29,7 +30,7 @@ struct landing {
 	const struct landing *linked;
 	uint64_t size;
 	uint64_t crlf_size;
-	char name[NAME_SIZE + 1]; /* in tmp/, then in new/ */
+	char name[NAME_SIZE]; /* in tmp/, then in new/ */
 	int error;
 };
 
@@ -92,6 +93,8 @@ store_open(const char *root, struct why *why)
 		    "/proc/sys/kernel/random/boot_id: %s", strerror(-err));
 		return store_close(s);
 	}
+	s->root_path = strdup(root);
+	must(s->root_path);
 	s->root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s->root < 0) {
 		why_set(why, errno, NULL, 0, "%s: %s", root, strerror(errno));
@@ -105,25 +108,15 @@ store_close(struct store *s)
 {
 	if (!s)
 		return NULL;
+	s->watches = watch_free(s->watches);
 	box_close_all(s);
 	hash_fini(&s->boxes);
 	pthread_mutex_destroy(&s->lock);
 	if (s->root >= 0)
 		close(s->root);
+	free(s->root_path);
 	free(s);
 	return NULL;
-}
-
-static uint64_t
-count_lines(struct span s)
-{
-	uint64_t n = 0;
-
-	while (s.n && memchr(s.p, '\n', s.n)) {
-		span_cut(&s, '\n');
-		n++;
-	}
-	return n;
 }
 
 static int
@@ -176,9 +169,10 @@ copy_content(struct landing *l, const struct store_content *c, char *chunk)
 {
 	struct span head = l->target->head;
 	uLong sum = 0;
+	char last = 0;
 
 	l->size = head.n + c->length;
-	l->crlf_size = l->size + count_lines(head);
+	l->crlf_size = maildir_wire_size(head, &last);
 	for (uint64_t done = 0; done < c->length || head.n;) {
 		uint64_t left = c->length - done;
 		size_t n = left < CHUNK ? (size_t)left : CHUNK;
@@ -188,7 +182,8 @@ copy_content(struct landing *l, const struct store_content *c, char *chunk)
 			return err;
 		if (n)
 			sum = crc32_z(sum, (const unsigned char *)chunk, n);
-		l->crlf_size += count_lines((struct span){ chunk, n });
+		l->crlf_size += maildir_wire_size((struct span){ chunk, n },
+		    &last);
 		err = write_all(l->fd, head, (struct span){ chunk, n });
 		if (err)
 			return err;
@@ -196,18 +191,6 @@ copy_content(struct landing *l, const struct store_content *c, char *chunk)
 		done += n;
 	}
 	return (uint32_t)sum == c->checksum ? 0 : -EBADMSG;
-}
-
-/* SECONDS.MmicroP<pid>Q<n>.HOST; in new/ more comes behind it. */
-static void
-make_name(struct store *s, struct landing *l)
-{
-	int64_t now = clock_wall();
-	unsigned n = atomic_fetch_add(&s->counter, 1);
-
-	snprintf(l->name, sizeof(l->name),
-	    "%" PRId64 ".M%06" PRId64 "P%dQ%u.%s", now / 1000000, now % 1000000,
-	    (int)s->pid, n, s->host);
 }
 
 static int
@@ -232,16 +215,55 @@ link_tmp(struct landing *l, const struct landing *to)
 	return 0;
 }
 
+/*
+ * Puts the message into the index, if there is one. That this fails is no harm:
+ * the time of new/ is then another than the index has.
+ */
+static void
+note_in_index(struct store *s, struct landing *l, const char *name,
+    int64_t before)
+{
+	struct index_txn t;
+	struct index_header h;
+	struct stat st;
+	struct index *ix = box_index(s, l->box, false);
+
+	if (!ix || fstatat(l->box->new, name, &st, 0) < 0 ||
+	    index_begin(ix, true, &t) < 0)
+		return;
+	bool keep = index_get_header(&t, box_name(l->box), &h) == 0 &&
+	    h.uidvalidity == l->target->uidvalidity &&
+	    l->target->uid >= h.uidnext;
+	if (keep) {
+		struct mbox_message row = {
+			.uid = l->target->uid,
+			.size = l->crlf_size | ROW_IN_NEW,
+			.date = st.st_mtim.tv_sec,
+			.modseq = index_next_modseq(&h),
+		};
+
+		index_put_row(&t, &h, &row);
+		index_put_name(&t, h.id, row.uid, name);
+		h.uidnext = row.uid + 1;
+		if (h.new_time == before)
+			h.new_time = change_set_time(s, l->box->new);
+		index_put_header(&t, box_name(l->box), &h);
+	}
+	if (index_end(&t, keep) < 0)
+		log_debug("a delivery is not in the index");
+}
+
 /* UIDs become visible in their order: the rename is under the lock. */
 static int
 move_to_new(struct store *s, struct landing *l)
 {
 	struct store_target *t = l->target;
-	char name[NAME_SIZE + 1];
+	char name[NAME_SIZE];
 	int err = box_take_uid(s, l->box, &t->uidvalidity, &t->uid);
 
 	if (err)
 		return err;
+	int64_t before = change_time(l->box->new);
 	int n = snprintf(name, sizeof(name),
 	    "%s,S=%" PRIu64 ",W=%" PRIu64 ",P%" PRIu32 ".%" PRIu32, l->name,
 	    l->size, l->crlf_size, t->uidvalidity, t->uid);
@@ -249,6 +271,8 @@ move_to_new(struct store *s, struct landing *l)
 		err = -ENAMETOOLONG;
 	else if (renameat(l->box->tmp, l->name, l->box->new, name) < 0)
 		err = -errno;
+	else
+		note_in_index(s, l, name, before);
 	box_unlock(l->box);
 	if (!err)
 		memcpy(l->name, name, sizeof(name));
@@ -269,11 +293,12 @@ static int
 try_to_land(struct store *s, struct landing *l, const struct store_content *c,
     const struct landing *same, char *chunk)
 {
-	int err = box_open(s, l->target->mailbox, &l->box, &l->target->why);
+	int err = box_open(s, l->target->mailbox, true, &l->box,
+	    &l->target->why);
 
 	if (err)
 		return err;
-	make_name(s, l);
+	box_make_name(s, l->name);
 	l->linked = NULL;
 	err = same ? link_tmp(l, same) : -EXDEV;
 	/* Another file system, too many links: then a file of its own. */

@@ -19,15 +19,7 @@
 #include "base/arena.h"
 #include "base/span.h"
 #include "base/why.h"
-
-/* "Could not" is never "no": only OK is delivered, only ABSENT is for good. */
-enum store_result {
-	STORE_OK,
-	STORE_ABSENT, /* no such mailbox: a user's fault; of formats to come */
-	STORE_OVERQUOTA, /* the owner's, or of who has the file system */
-	STORE_TEMPFAIL,
-	STORE_CORRUPT, /* the content is not what its checksum says */
-};
+#include "store/result.h"
 
 struct store_content {
 	int fd;

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,19 +37,52 @@ sweep_one(struct box *b, const char *name)
 	unlinkat(b->new, name, 0);
 }
 
-void
-box_sweep(struct box *b)
+/*
+ * In cur/ only what is young may go, since a user's program may have made an old
+ * file shorter; and it goes to tmp/.
+ */
+static void
+sweep_young(struct box *b, const char *name, const struct uidfile *f)
 {
-	const struct dirent *e;
-	int fd = openat(b->new, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct maildir_name n;
+	struct stat st;
+
+	maildir_name_read((struct span){ name, strlen(name) }, &n);
+	if (n.uidvalidity != f->uidvalidity || !n.has_size ||
+	    (uint64_t)n.uid + UIDFILE_BLOCK < f->reserved ||
+	    fstatat(b->cur, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode) || (uint64_t)st.st_size >= n.size)
+		return;
+	log_warning("%.*scur/%s was being written when the machine stopped, "
+		    "and is in tmp/ now",
+	    (int)b->path_n, b->path, name);
+	renameat(b->cur, name, b->tmp, name);
+}
+
+static DIR *
+open_dir(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((e = readdir(dir)))
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+void
+box_sweep(struct box *b, const struct uidfile *f)
+{
+	const struct dirent *e;
+	DIR *dir = open_dir(b->new);
+
+	while (dir && (e = readdir(dir)))
 		sweep_one(b, e->d_name);
-	closedir(dir);
+	if (dir)
+		closedir(dir);
+	dir = open_dir(b->cur);
+	while (dir && (e = readdir(dir)))
+		sweep_young(b, e->d_name, f);
+	if (dir)
+		closedir(dir);
 }

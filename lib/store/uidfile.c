@@ -132,14 +132,20 @@ uidfile_begin(struct uidfile *f, int64_t now, struct span damaged)
 	memset(f->boot, '0', UIDFILE_BOOT);
 }
 
+void
+uidfile_adopt(struct uidfile *f, const char *boot)
+{
+	if (strncmp(f->boot, boot, UIDFILE_BOOT) == 0)
+		return;
+	memcpy(f->boot, boot, UIDFILE_BOOT);
+	f->next = f->reserved;
+}
+
 uint32_t
 uidfile_take(struct uidfile *f, const char *boot, int64_t now, bool *sync_r)
 {
 	*sync_r = false;
-	if (strncmp(f->boot, boot, UIDFILE_BOOT) != 0) {
-		memcpy(f->boot, boot, UIDFILE_BOOT);
-		f->next = f->reserved;
-	}
+	uidfile_adopt(f, boot);
 	if (f->next >= UINT32_MAX - UIDFILE_BLOCK) {
 		f->uidvalidity = new_uidvalidity(now, f->uidvalidity);
 		f->next = f->reserved = 1;

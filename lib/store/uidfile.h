@@ -12,6 +12,8 @@
  * from ->reserved. So no UID is given twice, whatever crashes, and a delivery
  * costs a sync more only once in UIDFILE_BLOCK.
  *
+ * Behind it stand the mailbox's keywords: keywords.h.
+ *
  * The line is in reach of the mailbox's owner: it is foreign. Plain, all of it.
  */
 #ifndef STORE_UIDFILE_H
@@ -44,6 +46,9 @@ void uidfile_put(char out[UIDFILE_LINE], const struct uidfile *f);
  * as that can be read.
  */
 void uidfile_begin(struct uidfile *f, int64_t now, struct span damaged);
+
+/* In the boot `boot`: if that of the line is another, goes on from ->reserved. */
+void uidfile_adopt(struct uidfile *f, const char *boot);
 
 /*
  * Takes the next UID during the boot `boot`. True in *sync_r: the line has to be

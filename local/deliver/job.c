@@ -215,6 +215,10 @@ outcome_of(const struct store_target *t)
 	case STORE_OVERQUOTA:
 		o.dsn = "4.2.2";
 		break;
+	case STORE_EXISTS:
+	case STORE_INVALID:
+	case STORE_LIMIT:
+	case STORE_BUSY:
 	case STORE_TEMPFAIL:
 		o.dsn = temporary_dsn(t->error);
 		break;

@@ -57,6 +57,7 @@ ssize_t __real_pwrite64(int fd, const void *p, size_t n, off_t at);
 ssize_t __real_pread64(int fd, void *p, size_t n, off_t at);
 int __real_fstat64(int fd, struct stat *st);
 int __real_open64(const char *path, int flags, ...);
+ssize_t __real_write(int fd, const void *p, size_t n);
 
 static const char *boot_file;
 
@@ -318,6 +319,31 @@ WRAP(ssize_t, writev, int fd, const struct iovec *v, int n)
 		return -1;
 	}
 	return __real_writev(fd, v, n);
+}
+
+WRAP(ssize_t, write, int fd, const void *p, size_t n)
+{
+	struct stat st;
+
+	/* Only to files: a log is no part of what is tested. */
+	if (__real_fstat64(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return __real_write(fd, p, n);
+	note_data(fd);
+	if (is_the_one()) {
+		ssize_t half = __real_write(fd, p, n / 2);
+
+		(void)half;
+		if (mode != FAULT_ERROR)
+			end();
+		errno = error;
+		return -1;
+	}
+	return __real_write(fd, p, n);
+}
+
+WRAP(int, futimens, int fd, const struct timespec t[2])
+{
+	return fails() ? -1 : __real_futimens(fd, t);
 }
 
 WRAP(int, ftruncate64, int fd, off_t length)

@@ -1,0 +1,419 @@
+#include "store/env.h"
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "store/index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	OPEN_STAMP = 1024,
+	OPEN_GATE = 4096, /* this byte is locked while somebody opens */
+	GATE_TRIES = 1000, /* of 10 ms */
+	GATE_PAUSE = 10,
+	READERS = 1024,
+	STAMP_SIZE = 64,
+};
+
+/* Addresses only: the file is as long as what is in it. */
+#define MAP_SIZE ((size_t)8 << 30)
+
+static const char folder_name[] = "postrider-index";
+static const char data_name[] = "data.mdb";
+
+struct index {
+	struct link link;
+	dev_t dev; /* of its folder */
+	ino_t ino;
+	unsigned refs;
+	int folder;
+	char boot[UIDFILE_BOOT + 1];
+	pthread_rwlock_t lock; /* of what follows; read by transactions */
+	MDB_env *env; /* NULL: could not be opened */
+	int open_fd;
+	ino_t data_ino;
+	unsigned slot;
+};
+
+/* All of this process: LMDB wants one environment a process and file. */
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct link all = { &all, &all };
+
+static int
+set_lock(int fd, off_t at, short type)
+{
+	struct flock l = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = at,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
+}
+
+static bool
+is_locked(int fd, off_t at)
+{
+	struct flock l = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = at,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &l) < 0 || l.l_type != F_UNLCK;
+}
+
+static int
+lock_gate(int fd)
+{
+	int err = set_lock(fd, OPEN_GATE, F_WRLCK);
+
+	for (unsigned i = 0; err == -EAGAIN && i < GATE_TRIES; i++) {
+		pause_ms(GATE_PAUSE);
+		err = set_lock(fd, OPEN_GATE, F_WRLCK);
+	}
+	return err;
+}
+
+/* Only what is ours alone: LMDB trusts what it maps. */
+static bool
+is_ours(int folder, const char *name, struct stat *st)
+{
+	return fstatat(folder, name, st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
+	    st->st_nlink == 1;
+}
+
+/* Whether somebody died over it; his byte is taken back. */
+static bool
+clear_dead(int fd)
+{
+	char slots[INDEX_SLOTS] = { 0 };
+	bool dead = false;
+
+	if (pread(fd, slots, sizeof(slots), 0) < 0)
+		return true;
+	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+		if (slots[i] != 'U' || is_locked(fd, i))
+			continue;
+		dead = true;
+		if (pwrite(fd, "", 1, i) != 1)
+			return true;
+	}
+	return dead;
+}
+
+static void
+make_stamp(char stamp[STAMP_SIZE], const char *boot)
+{
+	memset(stamp, 0, STAMP_SIZE);
+	snprintf(stamp, STAMP_SIZE, "postrider-index 1 %s\n", boot);
+}
+
+static bool
+has_stamp(int fd, const char *boot)
+{
+	char want[STAMP_SIZE], have[STAMP_SIZE] = { 0 };
+
+	make_stamp(want, boot);
+	return pread(fd, have, sizeof(have), OPEN_STAMP) == sizeof(have) &&
+	    memcmp(want, have, sizeof(want)) == 0;
+}
+
+static int
+begin_anew(struct index *ix)
+{
+	char stamp[STAMP_SIZE];
+	const char *const gone[] = { "lock.mdb", data_name };
+
+	renameat(ix->folder, data_name, ix->folder, "damaged.mdb");
+	for (size_t i = 0; i < COUNT_OF(gone); i++)
+		if (unlinkat(ix->folder, gone[i], 0) < 0 && errno != ENOENT)
+			return -errno;
+	make_stamp(stamp, ix->boot);
+	if (pwrite(ix->open_fd, stamp, sizeof(stamp), OPEN_STAMP) !=
+	    sizeof(stamp))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+static int
+take_slot(struct index *ix)
+{
+	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+		if (set_lock(ix->open_fd, i, F_WRLCK) < 0)
+			continue;
+		ix->slot = i;
+		return pwrite(ix->open_fd, "U", 1, i) == 1 ? 0 : -EIO;
+	}
+	return -EMFILE;
+}
+
+/* LMDB knows how to compare keys only after this. */
+static int
+open_dbi(MDB_env *env)
+{
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	int err = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+
+	if (err)
+		return err;
+	err = mdb_dbi_open(txn, NULL, 0, &dbi);
+	must(err || dbi == ENV_DBI);
+	mdb_txn_abort(txn);
+	return err;
+}
+
+static int
+open_files(struct index *ix)
+{
+	char path[64];
+	int err = mdb_env_create(&ix->env);
+
+	if (err)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ix->folder);
+	err = mdb_env_set_mapsize(ix->env, MAP_SIZE);
+	if (!err)
+		err = mdb_env_set_maxreaders(ix->env, READERS);
+	if (!err)
+		err = mdb_env_open(ix->env, path, MDB_NOSYNC | MDB_NOTLS, 0600);
+	if (!err)
+		err = open_dbi(ix->env);
+	if (err) {
+		mdb_env_close(ix->env);
+		ix->env = NULL;
+		return err > 0 && err != EINVAL ? -err : -EBADMSG;
+	}
+	int dead;
+	mdb_reader_check(ix->env, &dead);
+	return 0;
+}
+
+/* With the gate closed, and our byte in place before LMDB sees the file. */
+static int
+open_env(struct index *ix, bool anew)
+{
+	struct stat st;
+	bool there = is_ours(ix->folder, data_name, &st);
+	bool dead = clear_dead(ix->open_fd);
+
+	if (dead)
+		log_warning("an index of mail was in use when a process died, "
+			    "and is made anew");
+	anew = anew || dead || !there || !has_stamp(ix->open_fd, ix->boot);
+	int err = anew ? begin_anew(ix) : 0;
+	if (!err)
+		err = take_slot(ix);
+	if (!err)
+		err = open_files(ix);
+	if (err == -EBADMSG && !anew) {
+		err = begin_anew(ix);
+		if (!err)
+			err = open_files(ix);
+	}
+	if (!err && !is_ours(ix->folder, data_name, &st))
+		err = -EPERM;
+	ix->data_ino = st.st_ino;
+	return err;
+}
+
+static void
+close_env(struct index *ix)
+{
+	if (ix->env)
+		mdb_env_close(ix->env);
+	ix->env = NULL;
+	/* The byte first: its lock goes with the descriptor. */
+	if (ix->open_fd >= 0 && ix->slot < INDEX_SLOTS &&
+	    pwrite(ix->open_fd, "", 1, ix->slot) != 1)
+		log_debug("the index: %s", strerror(errno));
+	ix->slot = INDEX_SLOTS;
+	if (ix->open_fd >= 0)
+		close(ix->open_fd);
+	ix->open_fd = -1;
+}
+
+static int
+reopen(struct index *ix, bool anew)
+{
+	struct stat st;
+	int err;
+
+	close_env(ix);
+	ix->open_fd = openat(ix->folder, "open",
+	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (ix->open_fd < 0)
+		return -errno;
+	err = is_ours(ix->folder, "open", &st) ? lock_gate(ix->open_fd)
+					       : -EPERM;
+	if (!err) {
+		err = open_env(ix, anew);
+		(void)set_lock(ix->open_fd, OPEN_GATE, F_UNLCK);
+	}
+	if (err)
+		close_env(ix);
+	return err;
+}
+
+static struct index *
+find_open(const struct stat *st)
+{
+	for (struct link *l = all.next; l != &all; l = l->next) {
+		struct index *ix = container_of(l, struct index, link);
+
+		if (ix->dev == st->st_dev && ix->ino == st->st_ino) {
+			ix->refs++;
+			return ix;
+		}
+	}
+	return NULL;
+}
+
+static int
+open_folder(int folder, bool make, struct stat *st)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(folder, folder_name, flags);
+
+	if (fd < 0 && errno == ENOENT && make &&
+	    (mkdirat(folder, folder_name, 0700) == 0 || errno == EEXIST))
+		fd = openat(folder, folder_name, flags);
+	if (fd < 0)
+		return -errno;
+	int err = 0;
+	if (fstat(fd, st) < 0)
+		err = -errno;
+	else if (st->st_uid != geteuid())
+		err = -EPERM;
+	else if (!make && faccessat(fd, data_name, F_OK, 0) < 0)
+		err = -errno;
+	if (err)
+		close(fd);
+	return err ? err : fd;
+}
+
+int
+index_open(int folder, const char *boot, bool make, struct index **index_r)
+{
+	struct stat st;
+	int fd = open_folder(folder, make, &st);
+
+	*index_r = NULL;
+	if (fd < 0)
+		return fd;
+	pthread_mutex_lock(&all_lock);
+	struct index *ix = find_open(&st);
+	if (ix) {
+		close(fd);
+	} else {
+		ix = zalloc(sizeof(*ix));
+		ix->refs = 1;
+		ix->dev = st.st_dev;
+		ix->ino = st.st_ino;
+		ix->folder = fd;
+		ix->open_fd = -1;
+		ix->slot = INDEX_SLOTS;
+		memcpy(ix->boot, boot, sizeof(ix->boot));
+		pthread_rwlock_init(&ix->lock, NULL);
+		list_append(&all, &ix->link);
+	}
+	pthread_mutex_unlock(&all_lock);
+	*index_r = ix;
+	return 0;
+}
+
+struct index *
+index_close(struct index *ix)
+{
+	if (!ix)
+		return NULL;
+	pthread_mutex_lock(&all_lock);
+	if (--ix->refs == 0) {
+		link_remove(&ix->link);
+		close_env(ix);
+		close(ix->folder);
+		pthread_rwlock_destroy(&ix->lock);
+		free(ix);
+	}
+	pthread_mutex_unlock(&all_lock);
+	return NULL;
+}
+
+/* That another process began it anew: then ours is a file without a name. */
+static bool
+is_in_place(struct index *ix)
+{
+	struct stat st;
+
+	return ix->env &&
+	    fstatat(ix->folder, data_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == ix->data_ino;
+}
+
+int
+index_begin(struct index *ix, bool write, struct index_txn *t_r)
+{
+	*t_r = (struct index_txn){ .index = ix, .write = write };
+	for (unsigned i = 0; i < 3; i++) {
+		MDB_txn *txn;
+		int err = MDB_BAD_TXN;
+
+		pthread_rwlock_rdlock(&ix->lock);
+		if (is_in_place(ix))
+			err = mdb_txn_begin(ix->env, NULL,
+			    write ? 0 : MDB_RDONLY, &txn);
+		if (!err) {
+			t_r->txn = txn;
+			return 0;
+		}
+		pthread_rwlock_unlock(&ix->lock);
+		if (err == MDB_READERS_FULL)
+			return -EAGAIN;
+		pthread_rwlock_wrlock(&ix->lock);
+		if (!is_in_place(ix))
+			err = reopen(ix, false);
+		else
+			err = err == MDB_BAD_TXN ? 0 : reopen(ix, true);
+		pthread_rwlock_unlock(&ix->lock);
+		if (err)
+			return err;
+	}
+	return -EAGAIN;
+}
+
+int
+index_end(struct index_txn *t, bool keep)
+{
+	struct index *ix = t->index;
+	ino_t ino = ix->data_ino;
+
+	if (!t->write || !keep || t->bad)
+		mdb_txn_abort(t->txn);
+	else if (mdb_txn_commit(t->txn) != 0)
+		t->bad = true;
+	t->txn = NULL;
+	pthread_rwlock_unlock(&ix->lock);
+	if (!t->bad)
+		return 0;
+	pthread_rwlock_wrlock(&ix->lock);
+	/* Unless another thread was faster. */
+	if (is_in_place(ix) && ix->data_ino == ino) {
+		log_warning("an index of mail is damaged, and is made anew");
+		if (reopen(ix, true) < 0)
+			log_warning("an index of mail cannot be made anew");
+	}
+	pthread_rwlock_unlock(&ix->lock);
+	return -EBADMSG;
+}
