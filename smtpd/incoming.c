@@ -222,8 +222,9 @@ backend_mail_new(const struct smtpd_session *s, const struct backend_client *c)
 	m->session = s;
 	m->client = c;
 	m->scan.put = put;
-	m->scan.end = complete_has(resources.complete, c, false) ? complete_head
-								 : NULL;
+	m->scan.end = complete_has(resources.complete, c, session_user(s).p)
+	    ? complete_head
+	    : NULL;
 	m->scan.arg = m;
 	m->arena = arena_new(RCPTS_LIMIT);
 	m->arrived = service_wall();

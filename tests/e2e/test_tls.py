@@ -101,6 +101,23 @@ def test_submission_wants_tls_and_completes_what_is_missing(tls):
     assert tls.log.lines("postfix/submission/smtpd")
 
 
+def test_mail_of_who_logged_in_is_completed(make_suite):
+    suite = make_suite(local_header_rewrite_clients=
+                       "permit_sasl_authenticated")
+    suite.with_tls().with_auth(alice="a password").start()
+    for user in (None, "alice@example.test"):
+        with smtplib.SMTP(*suite.smtp, "client.test",
+                          timeout=PATIENCE) as smtp:
+            smtp.starttls(context=context())
+            if user:
+                smtp.login(user, "a password")
+            smtp.sendmail("alice@example.test", "bob@example.test", MESSAGE)
+    for message in suite.mailbox("bob").wait(2):
+        complete = "ESMTPSA" in message.header("Received")
+        assert bool(message.headers("Date")) == complete
+        assert bool(message.headers("From")) == complete
+
+
 def test_submissions_speaks_tls_from_the_start(tls):
     with smtplib.SMTP_SSL(tls.addr, tls.port("submissions"), "client.test",
                           context=context(), timeout=PATIENCE) as smtp:
