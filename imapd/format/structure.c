@@ -1,20 +1,25 @@
 #include "imapd/format/structure.h"
 
-/* body-fld-param */
+/* body-fld-param; `charset` is added to what has none. */
 static void
-put_params(struct out *o, const struct mime_param *list)
+put_params(struct out *o, const struct mime_param *list, bool charset)
 {
-	if (!list) {
-		out_put(o, SPAN("NIL"));
-		return;
-	}
+	struct span before = SPAN("(");
+
+	charset = charset && !mime_param_find(list, SPAN("charset")).p;
 	for (const struct mime_param *p = list; p; p = p->next) {
-		out_put(o, p == list ? SPAN("(") : SPAN(" "));
+		out_put(o, before);
+		before = SPAN(" ");
 		out_string(o, p->name);
-		out_put(o, SPAN(" "));
+		out_put(o, before);
 		out_string(o, p->value);
 	}
-	out_put(o, SPAN(")"));
+	if (charset) {
+		out_put(o, before);
+		before = SPAN(" ");
+		out_put(o, SPAN("\"charset\" \"us-ascii\""));
+	}
+	out_put(o, list || charset ? SPAN(")") : SPAN("NIL"));
 }
 
 /* body-fld-dsp SP body-fld-lang SP body-fld-loc */
@@ -25,7 +30,7 @@ put_extension(struct out *o, const struct mime_part *part)
 		out_put(o, SPAN(" ("));
 		out_string(o, part->disposition);
 		out_put(o, SPAN(" "));
-		put_params(o, part->disposition_params);
+		put_params(o, part->disposition_params, false);
 		out_put(o, SPAN(") "));
 	} else {
 		out_put(o, SPAN(" NIL "));
@@ -42,14 +47,7 @@ put_extension(struct out *o, const struct mime_part *part)
 static void
 put_fields(struct out *o, const struct mime_part *part)
 {
-	static const struct mime_param ascii = {
-		.name = SPAN_INIT("charset"),
-		.value = SPAN_INIT("us-ascii"),
-	};
-	bool plain = part->kind == MIME_TEXT && !part->params &&
-	    span_ieq(part->subtype, SPAN("plain"));
-
-	put_params(o, plain ? &ascii : part->params);
+	put_params(o, part->params, part->kind == MIME_TEXT);
 	out_put(o, SPAN(" "));
 	out_nstring(o, part->id);
 	out_put(o, SPAN(" "));
@@ -97,7 +95,7 @@ put_multipart(struct out *o, const struct mime_part *part, bool extended,
 	out_string(o, part->subtype);
 	if (extended) {
 		out_put(o, SPAN(" "));
-		put_params(o, part->params);
+		put_params(o, part->params, false);
 		put_extension(o, part);
 	}
 }

@@ -153,6 +153,28 @@ take_front(struct span *in, uint64_t n)
 	return front;
 }
 
+static void
+add_to_tail(struct frame *f, char c)
+{
+	if (f->tail_n == sizeof(f->tail)) {
+		memmove(f->tail, f->tail + 1, sizeof(f->tail) - 1);
+		f->tail_n--;
+	}
+	f->tail[f->tail_n++] = c;
+}
+
+/* The line does not fit: what is left of it is looked at, and not kept. */
+static void
+begin_to_skip(struct frame *f, struct span *in)
+{
+	buf_put(&f->text, take_front(in, buf_room(&f->text)));
+	f->at = FRAME_SKIP_LINE;
+	f->error = "Command is too long";
+	f->tail_n = 0;
+	for (size_t i = f->line; i < f->text.n; i++)
+		add_to_tail(f, f->text.p[i]);
+}
+
 /* Takes up to a CRLF. True: there it is, and ->text has the line. */
 static bool
 take_line(struct frame *f, struct span *in)
@@ -162,12 +184,9 @@ take_line(struct frame *f, struct span *in)
 		struct span text = take_front(in,
 		    end ? (size_t)(end - in->p) + 1 : in->n);
 
-		/* A CR that fits is kept until it proves to be an end. */
 		if (text.n > buf_room(&f->text)) {
 			*in = (struct span){ text.p, text.n + in->n };
-			f->at = FRAME_SKIP_LINE;
-			f->error = "Command is too long";
-			f->tail_n = 0;
+			begin_to_skip(f, in);
 			return false;
 		}
 		buf_put(&f->text, text);
@@ -178,16 +197,6 @@ take_line(struct frame *f, struct span *in)
 		}
 	}
 	return false;
-}
-
-static void
-add_to_tail(struct frame *f, char c)
-{
-	if (f->tail_n == sizeof(f->tail)) {
-		memmove(f->tail, f->tail + 1, sizeof(f->tail) - 1);
-		f->tail_n--;
-	}
-	f->tail[f->tail_n++] = c;
 }
 
 /* A line that is not kept: its end may announce a literal. */

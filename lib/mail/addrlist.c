@@ -83,7 +83,7 @@ take_quoted(struct addrlist *a)
 static bool
 ends_word(char c)
 {
-	return c == '\0' || memchr(" \t\r\n(\"<>,;:@", c, 11);
+	return c == '\0' || memchr(" \t\r\n(\"<>,;:@", c, 12);
 }
 
 static void

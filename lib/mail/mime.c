@@ -30,6 +30,7 @@ struct mime_parser {
 	struct mime_place before; /* before the last end of a line */
 	size_t held_n;
 	char held[HELD_MAX];
+	char *lists[MIME_ENVELOPE_N]; /* where those of this head lie */
 	size_t field_n;
 	char field[MIME_FIELD_MAX + 2];
 };
@@ -140,6 +141,56 @@ read_content(struct mime_parser *m, struct span name, struct span value)
 		part->languages = mime_list(keep(m, value), m->arena);
 }
 
+/* Room that is taken for a list of `n` bytes, so that it grows in few steps. */
+static size_t
+list_room(size_t n)
+{
+	size_t room = 64;
+
+	while (room < n)
+		room *= 2;
+	return room;
+}
+
+/* Lists of addresses that came in several fields are one. */
+static void
+add_to_list(struct mime_parser *m, struct span *list, struct span value)
+{
+	size_t n = list->n + (list->n ? 2 : 0) + value.n;
+	char *text;
+
+	if (n > MIME_FIELD_MAX)
+		return;
+	text = list->p && list_room(n) == list_room(list->n)
+	    ? m->lists[list - m->at->envelope->fields]
+	    : arena_alloc(m->arena, list_room(n));
+	if (!text)
+		return;
+	if (list->n && text != list->p)
+		memcpy(text, list->p, list->n);
+	if (list->n)
+		memcpy(text + list->n, ", ", 2);
+	if (value.n)
+		memcpy(text + n - value.n, value.p, value.n);
+	m->lists[list - m->at->envelope->fields] = text;
+	*list = (struct span){ text, n };
+}
+
+static void
+read_envelope(struct mime_parser *m, struct span name, struct span value)
+{
+	for (size_t i = 0; i < MIME_ENVELOPE_N; i++) {
+		struct span *to = &m->at->envelope->fields[i];
+
+		if (!span_ieq(name, envelope_names[i]))
+			continue;
+		if (i >= MIME_FROM && i <= MIME_BCC)
+			add_to_list(m, to, value);
+		else if (!to->p)
+			*to = keep(m, value);
+	}
+}
+
 /* The field that is held is whole. */
 static void
 end_field(struct mime_parser *m)
@@ -157,15 +208,8 @@ end_field(struct mime_parser *m)
 		read_content(m, name, value);
 		return;
 	}
-	if (!m->at->envelope)
-		return;
-	for (size_t i = 0; i < MIME_ENVELOPE_N; i++)
-		if (span_ieq(name, envelope_names[i])) {
-			struct span *to = &m->at->envelope->fields[i];
-
-			if (!to->p)
-				*to = keep(m, value);
-		}
+	if (m->at->envelope)
+		read_envelope(m, name, value);
 }
 
 /* A new part in `parent` begins here. False: a bound was reached. */
