@@ -51,32 +51,6 @@ base64_feed(struct base64 *b, struct span *in, struct buf *out)
 	}
 }
 
-bool
-base64_decode(struct span in, struct buf *out)
-{
-	struct base64 b = { 0 };
-	size_t n = in.n;
-
-	if (in.n % 4 != 0)
-		return false;
-	while (n > 0 && in.n - n < 2 && in.p[n - 1] == '=')
-		n--;
-	for (size_t i = 0; i < n; i++)
-		if (base64_value(in.p[i]) < 0)
-			return false;
-	/* The bits that are left over have to be zeros. */
-	if (n % 4 == 3 && (base64_value(in.p[n - 1]) & 3) != 0)
-		return false;
-	if (n % 4 == 2 && (base64_value(in.p[n - 1]) & 15) != 0)
-		return false;
-	if (buf_room(out) < in.n / 4 * 3 + 3) {
-		out->overflow = true;
-		return false;
-	}
-	base64_feed(&b, &in, out);
-	return true;
-}
-
 static int
 hex_value(char c)
 {

@@ -3,7 +3,7 @@
  *
  * A body comes in pieces of any size and what was encoded goes into a buf. Both
  * are lenient as RFC 2045 wants it: what is no base64 is skipped, and a wrong
- * escape stands for itself.
+ * escape stands for itself. The strict base64 of protocols is base/base64.h.
  */
 #ifndef MAIL_CODEC_H
 #define MAIL_CODEC_H
@@ -22,9 +22,6 @@ struct base64 {
  * are always enough to go on.
  */
 void base64_feed(struct base64 *b, struct span *in, struct buf *out);
-
-/* Whether `in` is strict base64 (RFC 4648, section 4), and what it stands for. */
-MUST_USE bool base64_decode(struct span in, struct buf *out);
 
 /* All zero is the start. `word` is the Q encoding of RFC 2047: "_" is a blank. */
 struct qp {

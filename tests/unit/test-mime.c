@@ -262,39 +262,6 @@ base64_is_undone_in_any_pieces(void **state)
 		}
 }
 
-static void
-strict_base64_is_one_text_only(void **state)
-{
-	static const struct row rows[] = {
-		{ SPAN_INIT(""), SPAN_INIT("") },
-		{ SPAN_INIT("YQ=="), SPAN_INIT("a") },
-		{ SPAN_INIT("YWI="), SPAN_INIT("ab") },
-		{ SPAN_INIT("YWJj"), SPAN_INIT("abc") },
-		{ SPAN_INIT("YR=="), SPAN_INIT("-") },
-		{ SPAN_INIT("YWJ="), SPAN_INIT("-") },
-		{ SPAN_INIT("YQ="), SPAN_INIT("-") },
-		{ SPAN_INIT("Y==="), SPAN_INIT("-") },
-		{ SPAN_INIT("===="), SPAN_INIT("-") },
-		{ SPAN_INIT("YQ==YQ=="), SPAN_INIT("-") },
-		{ SPAN_INIT("Y Q="), SPAN_INIT("-") },
-		{ SPAN_INIT("YQ\0="), SPAN_INIT("-") },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		char storage[64];
-		struct buf out;
-
-		buf_init(&out, storage, sizeof(storage));
-		print_message("# %s\n", rows[i].in.p);
-		if (!base64_decode(guarded(rows[i].in), &out)) {
-			assert_int_equal(out.n, 0);
-			buf_put(&out, SPAN("-"));
-		}
-		assert_span(buf_span(&out), rows[i].want);
-	}
-}
-
 /* Feeds `text` so many times. */
 static void
 feed_many(struct mime_parser *m, struct span text, size_t n)
@@ -453,7 +420,6 @@ main(void)
 		TEST(encoded_words_become_utf8),
 		TEST(quoted_printable_is_undone_in_any_pieces),
 		TEST(base64_is_undone_in_any_pieces),
-		TEST(strict_base64_is_one_text_only),
 		TEST(bombs_are_bounded),
 		TEST(every_limit_of_memory_leaves_a_tree),
 		TEST(numbers_lead_to_parts),
