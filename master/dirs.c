@@ -10,12 +10,13 @@ enum whose {
 	ROOT,
 	OWNER,
 	NET,
+	LOGIN,
 	DROP,
 };
 
 /*
- * incoming: smtpd makes files in it and cannot list it. private and public may
- * be passed through: the sockets in them have modes of their own.
+ * incoming: smtpd makes files in it and cannot list it. private, public and login
+ * may be passed through: the sockets in them have modes of their own.
  */
 static const struct dir {
 	const char *name;
@@ -30,6 +31,7 @@ static const struct dir {
 	{ "corrupt", 0700, OWNER, OWNER },
 	{ "maildrop", 01730, OWNER, DROP },
 	{ "private", 0710, OWNER, NET },
+	{ "login", 0710, OWNER, LOGIN },
 	{ "public", 0710, OWNER, DROP },
 	{ "pid", 0755, ROOT, ROOT },
 };
@@ -63,7 +65,9 @@ dirs_owners(const struct conf *c, struct dirs_owners *o_r, struct why *why)
 	if (err)
 		return conf_complain(c, "setgid_group", -err, inner.text, why);
 	err = dirs_user(c, "mail_owner", &o_r->owner, why);
-	return err ? err : dirs_user(c, "net_owner", &o_r->net, why);
+	if (!err)
+		err = dirs_user(c, "net_owner", &o_r->net, why);
+	return err ? err : dirs_user(c, "login_owner", &o_r->login, why);
 }
 
 static uid_t
@@ -84,6 +88,8 @@ gid_of(const struct dirs_owners *o, enum whose w)
 		return o->owner.gid;
 	case NET:
 		return o->net.gid;
+	case LOGIN:
+		return o->login.gid;
 	case DROP:
 		return o->drop;
 	case ROOT:

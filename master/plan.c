@@ -105,6 +105,8 @@ find_sockets(struct plan *p, struct plan_service *s,
 		add_path(p, s, "private", "broker", SOCK_SEQPACKET, 0600);
 	} else if (strcmp(command, "authd") == 0) {
 		add_path(p, s, "private", "auth", SOCK_SEQPACKET, 0660);
+		add_path(p, s, "login", "auth", SOCK_SEQPACKET, 0660);
+		s->sockets[s->sockets_n - 1].for_login = true;
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
 	} else if (l->type == SERVICE_INET) {

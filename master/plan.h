@@ -21,6 +21,7 @@ struct plan_socket {
 	const char *path;
 	int type; /* of a path: SOCK_SEQPACKET, SOCK_STREAM */
 	mode_t mode; /* of a path */
+	bool for_login; /* a path for login_owner, not for net_owner */
 	bool may_lack; /* an address that the machine may not have */
 };
 

@@ -106,11 +106,12 @@ int
 sockets_open_path(const struct plan_socket *s, const struct dirs_owners *o,
     struct why *why)
 {
+	gid_t gid = s->for_login ? o->login.gid : o->net.gid;
 	int fd = sock_unix_listen(s->path, s->type, s->mode);
 
 	if (fd < 0)
 		return describe(s, -fd, why);
-	if (geteuid() == 0 && lchown(s->path, o->owner.uid, o->net.gid) < 0) {
+	if (geteuid() == 0 && lchown(s->path, o->owner.uid, gid) < 0) {
 		int error = errno;
 
 		close(fd);

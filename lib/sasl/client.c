@@ -18,6 +18,7 @@ enum {
 /* One of the process; only its task changes ->channel. */
 static struct {
 	struct channel *channel; /* NULL: authd is away */
+	bool broken; /* it is about to be seen that authd is gone */
 	bool up; /* ->asked and ->back are made */
 	struct link asked; /* exchanges that wait for an answer */
 	struct bell back; /* authd is */
@@ -146,6 +147,7 @@ sasl_serve(void *path)
 
 		if (fd >= 0) {
 			client.channel = channel_new(fd, PACKET_MAX, KEEP_MAX);
+			client.broken = false;
 			retry = RETRY_MIN_MS;
 			said = false;
 			if (!stay_connected())
@@ -204,7 +206,7 @@ wait_for_authd(int64_t deadline)
 
 	if (deadline < by)
 		by = deadline;
-	while (!client.channel)
+	while (!client.channel || client.broken)
 		if (bell_wait(&client.back, by) != TASK_READY)
 			return false;
 	return true;
@@ -218,7 +220,7 @@ ask(struct sasl_exchange *x, struct buf *b, int64_t deadline)
 	    channel_send(client.channel, buf_span(b), NULL, 0);
 
 	explicit_bzero(b->storage, b->max);
-	x->lost = !sent && !b->overflow;
+	x->lost = client.broken = !sent && !b->overflow;
 	if (!sent)
 		return settle_away(x);
 	x->asked = true;

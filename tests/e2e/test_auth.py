@@ -223,3 +223,11 @@ def test_swaks_can_log_in(auth):
          "alice@example.test"], capture_output=True, timeout=PATIENCE,
         check=False)
     assert done.returncode == 0, done.stdout.decode()
+
+
+@pytest.mark.root
+def test_each_kind_of_daemon_has_a_socket_and_nobody_else(auth):
+    for folder, gid in (("private", 4002), ("login", 4003)):
+        found = os.stat(auth.queue_dir / folder / "auth")
+        assert found.st_gid == gid and found.st_mode & 0o777 == 0o660
+        assert os.stat(auth.queue_dir / folder).st_mode & 0o777 == 0o710
