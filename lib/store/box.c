@@ -378,7 +378,8 @@ lock_file(struct box *b)
 
 	for (unsigned i = 0;
 	     (err == -EAGAIN || err == -EACCES) && i < BOX_LOCK_TRIES; i++) {
-		pause_ms(BOX_LOCK_PAUSE);
+		/* Mostly it is held for less than one. */
+		pause_ms(i < 5 ? 1 << i : BOX_LOCK_PAUSE);
 		err = set_lock(b, F_WRLCK);
 	}
 	return err;

@@ -34,6 +34,7 @@ struct index {
 	dev_t dev; /* of its folder */
 	ino_t ino;
 	unsigned refs;
+	int parent;
 	int folder;
 	char boot[UIDFILE_BOOT + 1];
 	pthread_rwlock_t lock; /* of what follows; read by transactions */
@@ -246,12 +247,58 @@ close_env(struct index *ix)
 }
 
 static int
+open_folder(int folder, bool make, struct stat *st)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(folder, folder_name, flags);
+
+	if (fd < 0 && errno == ENOENT && make &&
+	    (mkdirat(folder, folder_name, 0700) == 0 || errno == EEXIST))
+		fd = openat(folder, folder_name, flags);
+	if (fd < 0)
+		return -errno;
+	int err = 0;
+	if (fstat(fd, st) < 0)
+		err = -errno;
+	else if (st->st_uid != geteuid())
+		err = -EPERM;
+	else if (!make && faccessat(fd, data_name, F_OK, 0) < 0)
+		err = -errno;
+	if (err)
+		close(fd);
+	return err ? err : fd;
+}
+
+/* Somebody removed the folder: another is made. */
+static int
+follow_folder(struct index *ix)
+{
+	struct stat st;
+
+	if (fstat(ix->folder, &st) == 0 && st.st_nlink > 0)
+		return 0;
+	int fd = open_folder(ix->parent, true, &st);
+	if (fd < 0)
+		return fd;
+	pthread_mutex_lock(&all_lock);
+	close(ix->folder);
+	ix->folder = fd;
+	ix->dev = st.st_dev;
+	ix->ino = st.st_ino;
+	pthread_mutex_unlock(&all_lock);
+	return 0;
+}
+
+static int
 reopen(struct index *ix, bool anew)
 {
 	struct stat st;
 	int err;
 
 	close_env(ix);
+	err = follow_folder(ix);
+	if (err)
+		return err;
 	ix->open_fd = openat(ix->folder, "open",
 	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (ix->open_fd < 0)
@@ -281,29 +328,6 @@ find_open(const struct stat *st)
 	return NULL;
 }
 
-static int
-open_folder(int folder, bool make, struct stat *st)
-{
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-	int fd = openat(folder, folder_name, flags);
-
-	if (fd < 0 && errno == ENOENT && make &&
-	    (mkdirat(folder, folder_name, 0700) == 0 || errno == EEXIST))
-		fd = openat(folder, folder_name, flags);
-	if (fd < 0)
-		return -errno;
-	int err = 0;
-	if (fstat(fd, st) < 0)
-		err = -errno;
-	else if (st->st_uid != geteuid())
-		err = -EPERM;
-	else if (!make && faccessat(fd, data_name, F_OK, 0) < 0)
-		err = -errno;
-	if (err)
-		close(fd);
-	return err ? err : fd;
-}
-
 int
 index_open(int folder, const char *boot, bool make, struct index **index_r)
 {
@@ -323,6 +347,8 @@ index_open(int folder, const char *boot, bool make, struct index **index_r)
 		ix->dev = st.st_dev;
 		ix->ino = st.st_ino;
 		ix->folder = fd;
+		ix->parent = openat(folder, ".",
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		ix->open_fd = -1;
 		ix->slot = INDEX_SLOTS;
 		memcpy(ix->boot, boot, sizeof(ix->boot));
@@ -344,6 +370,8 @@ index_close(struct index *ix)
 		link_remove(&ix->link);
 		close_env(ix);
 		close(ix->folder);
+		if (ix->parent >= 0)
+			close(ix->parent);
 		pthread_rwlock_destroy(&ix->lock);
 		free(ix);
 	}

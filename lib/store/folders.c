@@ -363,6 +363,26 @@ remove_below(int at, const char *name, unsigned depth)
 	return unlinkat(at, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
+/* The one just deleted, and those whose removal was cut short. */
+static void
+remove_gone(struct store_user *u)
+{
+	const struct dirent *d;
+	int fd = openat(u->inbox->folder, ".",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((d = readdir(dir)))
+		if (strncmp(d->d_name, "postrider-gone.", 15) == 0)
+			(void)remove_below(fd, d->d_name, 2);
+	closedir(dir);
+}
+
 /* The index under the lock of the INBOX's box, where there is one. */
 static void
 tell_index(struct store_user *u, struct span from, const struct span *to)
@@ -416,8 +436,7 @@ store_delete(struct store_user *u, struct span name)
 	if (err)
 		return store_result_of(err);
 	tell_index(u, name, NULL);
-	/* What is left of it is nobody's mailbox, and the next one takes it. */
-	(void)remove_below(u->inbox->folder, gone, 2);
+	remove_gone(u);
 	return STORE_OK;
 }
 

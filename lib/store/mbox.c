@@ -178,9 +178,9 @@ take_rows(struct mbox *m, struct look *l, bool keep, struct mbox_changes *r)
 {
 	size_t n = l->h.messages;
 	struct merge g = { .m = m, .changes = r, .keep = keep };
-	size_t max = m->n + n + 1;
+	size_t max = m->n + 1; /* each array is about what was there */
 
-	g.out = zalloc(max * sizeof(*g.out));
+	g.out = zalloc((m->n + n + 1) * sizeof(*g.out));
 	free(m->numbers);
 	m->numbers = zalloc(3 * max * sizeof(*m->numbers));
 	g.expunged = m->numbers;
