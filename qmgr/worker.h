@@ -42,6 +42,24 @@ void worker_start(struct worker *w, int fd, pid_t pid);
 /* There is none to be had: what waited is deferred, and `w` is gone. */
 void worker_refused(struct worker *w, const char *text);
 
+/* Deliveries (delivery.c). Hands the entry over; may sleep, and `w` may go. */
+void delivery_hand_over(struct worker *w, struct entry *e);
+
+/* A RESULT: of one of ours, or of a former life. */
+struct msg_in;
+void delivery_take_result(struct worker *w, const struct msg_in *in);
+
+/* It ended without an answer: again, up to AGENT_TRIES times. */
+void delivery_retry(struct entry *e);
+void delivery_retry_all(struct worker *w);
+
+/* All of it that has no verdict gets "later", for this reason; `e` is gone. */
+void delivery_give_up(struct entry *e, const char *dsn, const char *text);
+
+/* Former lives (former.c): a HELLO names what `w` still has; and `w` is gone. */
+void former_hello(struct worker *w, const struct msg_in *in);
+void former_end(const struct worker *w);
+
 /* Asks the broker for `w`, now or as soon as there is a broker. */
 void broker_ask(struct worker *w);
 
