@@ -245,6 +245,21 @@ answer_listed(struct question *q)
 }
 
 static void
+answer_owners(struct question *q)
+{
+	const struct maps_form form = {
+		.kind = KEYS_VIRTUAL,
+		.delimiters = text_span(params.recipient_delimiter),
+	};
+	struct span value = { 0 };
+	enum access_answer a = answer_of(q,
+	    maps_find(&resources.sender_logins, &form, q->e.subject, q->arena,
+		&value, NULL, &q->why));
+
+	access_answer_owners(&q->e, a, value);
+}
+
+static void
 answer_table(struct question *q)
 {
 	struct span value = { 0 };
@@ -277,6 +292,9 @@ evaluate(struct question *q, backend_note_fn *note, void *arg)
 			break;
 		case ACCESS_WANT_LISTED:
 			answer_listed(q);
+			break;
+		case ACCESS_WANT_OWNERS:
+			answer_owners(q);
 			break;
 		case ACCESS_WANT_NOTE:
 			note(q->e.what, q->e.note, arg);

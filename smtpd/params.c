@@ -365,6 +365,9 @@ params_open(const struct conf *c, struct why *why)
 	if (set_auth(c, why) < 0 || open_lists(c, why) < 0 ||
 	    compile_access(c, why) < 0 || open_tables(why) < 0)
 		return -EINVAL;
+	if (maps_open(c, "smtpd_sender_login_maps", &resources.sender_logins,
+		why) < 0)
+		return -EINVAL;
 	resources.routing = routing_open(c, why);
 	if (!resources.routing)
 		return -EINVAL;

@@ -8,6 +8,7 @@
 #include "access/access.h"
 #include "conf/conf.h"
 #include "dict/lists.h"
+#include "mail/maps.h"
 #include "mail/routing.h"
 #include "queue/queue.h"
 #include "smtpd/backend.h"
@@ -67,6 +68,7 @@ struct resources {
 	struct dict **tables; /* of ->access */
 	struct routing *routing;
 	struct queue *queue;
+	struct maps sender_logins;
 	struct lists *mynetworks;
 	struct lists *limit_exceptions;
 	struct lists *bare_lf_exceptions;

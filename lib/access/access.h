@@ -80,6 +80,7 @@ enum access_want {
 	ACCESS_WANT_TABLE, /* ->subject in ->table: access_answer_table() */
 	ACCESS_WANT_ROUTE, /* is mail to ->subject taken: access_answer_yes() */
 	ACCESS_WANT_LISTED, /* is ->subject known: access_answer_listed() */
+	ACCESS_WANT_OWNERS, /* whose ->subject is: access_answer_owners() */
 	ACCESS_WANT_NOTE, /* log ->what and ->note: access_answer_note() */
 };
 
@@ -182,6 +183,10 @@ void access_answer_yes(struct access_eval *e, enum access_answer answer);
 /* `text` says in which table it is not: "User unknown in ..." */
 void access_answer_listed(struct access_eval *e, enum access_answer answer,
     struct span text);
+
+/* `owners` are users, with commas or blanks between them. */
+void access_answer_owners(struct access_eval *e, enum access_answer answer,
+    struct span owners);
 void access_answer_note(struct access_eval *e);
 
 #endif

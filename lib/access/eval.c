@@ -250,6 +250,14 @@ access_answer_listed(struct access_eval *e, enum access_answer a,
 }
 
 void
+access_answer_owners(struct access_eval *e, enum access_answer a,
+    struct span owners)
+{
+	answer(e, ACCESS_WANT_OWNERS, a);
+	e->value = owners;
+}
+
+void
 access_answer_note(struct access_eval *e)
 {
 	must(e->want == ACCESS_WANT_NOTE);

@@ -348,6 +348,74 @@ step_unlisted_sender(struct access_eval *e, const struct access_rule *r)
 	return check_listed(e, e->facts->sender, "5.1.0", names[ACCESS_SENDER]);
 }
 
+static bool
+is_owner(struct span owners, struct span user)
+{
+	struct span word;
+
+	while (take_element(&owners, &word))
+		if (span_ieq(word, user))
+			return true;
+	return false;
+}
+
+/*
+ * Whose address the sender is, and who is logged in: `known`, an address that
+ * nobody owns is free for those who are.
+ */
+static enum access_outcome
+check_owner(struct access_eval *e, bool of_users, bool of_others, bool known)
+{
+	char text[SUBJECT_MAX], user[SUBJECT_MAX];
+	const struct access_facts *f = e->facts;
+
+	if (f->sender.n == 0 || !(f->authenticated ? of_users : of_others))
+		return OUTCOME_DUNNO;
+	if (!e->answered)
+		return ask(e, ACCESS_WANT_OWNERS, f->sender);
+	if (e->answer == ACCESS_TEMPFAIL)
+		return refuse_lookup(e, fact(f->sender, text));
+	if (!f->authenticated)
+		return e->answer == ACCESS_NO
+		    ? OUTCOME_DUNNO
+		    : access_refuse(e, 553, "5.7.1",
+			  "<%s>: Sender address rejected: not logged in",
+			  fact(f->sender, text));
+	if (e->answer == ACCESS_NO ? known : is_owner(e->value, f->user))
+		return OUTCOME_DUNNO;
+	return access_refuse(e, 553, "5.7.1",
+	    "<%s>: Sender address rejected: not owned by user %s",
+	    fact(f->sender, text), fact(f->user, user));
+}
+
+static enum access_outcome
+step_login_mismatch(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_owner(e, true, true, false);
+}
+
+static enum access_outcome
+step_auth_login_mismatch(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_owner(e, true, false, false);
+}
+
+static enum access_outcome
+step_known_login_mismatch(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_owner(e, true, false, true);
+}
+
+static enum access_outcome
+step_unauth_login_mismatch(struct access_eval *e, const struct access_rule *r)
+{
+	(void)r;
+	return check_owner(e, false, true, false);
+}
+
 static enum access_outcome
 check_table(struct access_eval *e, const struct access_rule *r,
     enum access_form form, struct span subject, const char *told,
@@ -442,6 +510,14 @@ static const struct restriction restrictions[] = {
 	    step_unlisted_recipient },
 	{ "reject_unlisted_sender", ARITY_NONE, ALL, false,
 	    step_unlisted_sender },
+	{ "reject_sender_login_mismatch", ARITY_NONE, ALL, false,
+	    step_login_mismatch },
+	{ "reject_authenticated_sender_login_mismatch", ARITY_NONE, ALL, false,
+	    step_auth_login_mismatch },
+	{ "reject_known_sender_login_mismatch", ARITY_NONE, ALL, false,
+	    step_known_login_mismatch },
+	{ "reject_unauthenticated_sender_login_mismatch", ARITY_NONE, ALL,
+	    false, step_unauth_login_mismatch },
 	{ "check_client_access", ARITY_TABLE, ALL, false, step_client_access },
 	{ "check_helo_access", ARITY_TABLE, ALL, false, step_helo_access },
 	{ "check_sender_access", ARITY_TABLE, ALL, false, step_sender_access },

@@ -1,6 +1,5 @@
 /*
- * maps.h - a list of tables that are asked in turn, as virtual_alias_maps is;
- * private to lib/mail.
+ * maps.h - a list of tables that are asked in turn, as virtual_alias_maps is.
  */
 #ifndef MAIL_MAPS_H
 #define MAIL_MAPS_H

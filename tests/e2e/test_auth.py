@@ -231,3 +231,27 @@ def test_each_kind_of_daemon_has_a_socket_and_nobody_else(auth):
         found = os.stat(auth.queue_dir / folder / "auth")
         assert found.st_gid == gid and found.st_mode & 0o777 == 0o660
         assert os.stat(auth.queue_dir / folder).st_mode & 0o777 == 0o710
+
+
+def test_nobody_sends_as_somebody_else(make_suite):
+    suite = make_suite().with_auth(alice=SECRET)
+    suite.files["owners"] = "alice@example.test alice@example.test\n" \
+                            "bob@example.test bob@example.test\n"
+    suite.set(smtpd_sender_login_maps=f"texthash:{suite.etc}/owners",
+              smtpd_sender_restrictions="reject_sender_login_mismatch",
+              sandbox="enforce").start()
+    with suite.session() as wire:
+        wire.command("MAIL FROM:<bob@example.test>", 250)
+        assert "not logged in" in wire.command("RCPT TO:<alice@example.test>",
+                                               553, "5.7.1").text
+        wire.command("RSET", 250)
+        wire.command(f"AUTH PLAIN {plain('alice@example.test', SECRET)}", 235)
+        wire.command("MAIL FROM:<bob@example.test>", 250)
+        assert "not owned by user alice@example.test" in wire.command(
+            "RCPT TO:<alice@example.test>", 553, "5.7.1").text
+        wire.command("RSET", 250)
+        wire.command("MAIL FROM:<alice+tag@example.test>", 250)
+        wire.command("RCPT TO:<alice@example.test>", 553)
+        wire.command("RSET", 250)
+        wire.command("MAIL FROM:<alice@example.test>", 250)
+        wire.command("RCPT TO:<alice@example.test>", 250)

@@ -23,6 +23,9 @@ drive(struct access_eval *e, struct span value)
 		case ACCESS_WANT_LISTED:
 			access_answer_listed(e, n % 3, value);
 			break;
+		case ACCESS_WANT_OWNERS:
+			access_answer_owners(e, n % 3, value);
+			break;
 		case ACCESS_WANT_NOTE:
 			access_answer_note(e);
 			break;

@@ -12,6 +12,7 @@ struct row {
 	const char *rcpt; /* NULL: alice@demo.test */
 	const char *helo; /* NULL: c.test */
 	const char *sender; /* NULL: a@b.test */
+	const char *user; /* who is logged in */
 	bool ours;
 	const char *want; /* "permit", "discard" or a reply */
 	const char *notes;
@@ -23,6 +24,47 @@ struct row {
 
 /* As an installed Postfix 3.7 answers. */
 static const struct row rows[] = {
+	{ RCPT("permit_sasl_authenticated, reject"), .user = "u",
+	    .want = "permit" },
+	{ RCPT("reject_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test",
+	    .want =
+		"553 5.7.1 <mine@demo.test>: Sender address rejected: not logged in" },
+	{ RCPT("reject_sender_login_mismatch " GUARD),
+	    .sender = "free@demo.test", .want = "permit" },
+	{ RCPT("reject_sender_login_mismatch " GUARD), .sender = "",
+	    .want = "permit" },
+	{ RCPT("reject_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test", .user = "alice", .want = "permit" },
+	{ RCPT("reject_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test", .user = "eve",
+	    .want =
+		"553 5.7.1 <mine@demo.test>: Sender address rejected: not owned by user eve" },
+	{ RCPT("reject_sender_login_mismatch " GUARD),
+	    .sender = "free@demo.test", .user = "alice",
+	    .want =
+		"553 5.7.1 <free@demo.test>: Sender address rejected: not owned by user alice" },
+	{ RCPT("reject_known_sender_login_mismatch " GUARD),
+	    .sender = "free@demo.test", .user = "alice", .want = "permit" },
+	{ RCPT("reject_known_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test", .user = "eve",
+	    .want =
+		"553 5.7.1 <mine@demo.test>: Sender address rejected: not owned by user eve" },
+	{ RCPT("reject_authenticated_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test", .want = "permit" },
+	{ RCPT("reject_authenticated_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test", .user = "ali",
+	    .want =
+		"553 5.7.1 <mine@demo.test>: Sender address rejected: not owned by user ali" },
+	{ RCPT("reject_unauthenticated_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test",
+	    .want =
+		"553 5.7.1 <mine@demo.test>: Sender address rejected: not logged in" },
+	{ RCPT("reject_unauthenticated_sender_login_mismatch " GUARD),
+	    .sender = "mine@demo.test", .user = "eve", .want = "permit" },
+	{ RCPT("reject_sender_login_mismatch " GUARD), .sender = "x@demo.test",
+	    .user = "eve",
+	    .want = "451 4.3.0 <x@demo.test>: Temporary lookup failure" },
 	{ RCPT(GUARD), .want = "permit" },
 	{ RCPT(GUARD), .rcpt = "x@y.test",
 	    .want = "554 5.7.1 <x@y.test>: Relay access denied" },
@@ -194,6 +236,18 @@ is_local(struct span addr)
 	    : ACCESS_NO;
 }
 
+/* mine@ is ours, free@ nobody's, and of x@ it cannot be found out. */
+static void
+answer_owners(struct access_eval *e)
+{
+	enum access_answer a = span_eq(e->subject, SPAN("mine@demo.test"))
+	    ? ACCESS_YES
+	    : span_eq(e->subject, SPAN("x@demo.test")) ? ACCESS_TEMPFAIL
+						       : ACCESS_NO;
+
+	access_answer_owners(e, a, SPAN("bob, Alice"));
+}
+
 static void
 drive(struct access_eval *e, struct buf *notes)
 {
@@ -213,6 +267,9 @@ drive(struct access_eval *e, struct buf *notes)
 				? ACCESS_YES
 				: ACCESS_NO,
 			    SPAN("User unknown in table"));
+			break;
+		case ACCESS_WANT_OWNERS:
+			answer_owners(e);
 			break;
 		case ACCESS_WANT_NOTE:
 			buf_putf(notes, "%s: %s\n", e->what, e->note);
@@ -268,6 +325,8 @@ verdicts_are_those_of_postfix(void **state)
 			.rcpt = text_span(
 			    r->rcpt ? r->rcpt : "alice@demo.test"),
 			.client_is_ours = r->ours,
+			.authenticated = r->user != NULL,
+			.user = text_span(r->user ? r->user : ""),
 		};
 		char got[600], noted[600];
 		struct buf out, notes;
