@@ -1,379 +1,45 @@
 #include "master/services.h"
 
-#include "base/list.h"
 #include "base/log.h"
-#include "master/spawn.h"
-#include "master/watch.h"
-#include "net/channel.h"
-#include "service/limits.h"
-#include "service/msg.h"
-#include "task/task.h"
+#include "master/workers.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-	KEEP_MAX = 16 * 1024,
-	GENERATIONS = 3, /* that live at a time */
-	DEATHS_MAX = 5, /* that are forgiven ... */
-	DEATHS_TIME = 10 * 1000, /* ... in this time, ms */
 	COLUMN_PAUSE = 1000,
 	KILL_TIME = 2000, /* ms in which who is killed is gone */
 	REPLACE_TIME = 10 * 1000, /* ms that old generations get to end */
 	REPLACE_PAUSE = 50, /* ms between two looks whether it may be */
 };
 
-struct service {
-	struct link link;
-	const struct plan_service *want; /* NULL: no longer in the plan */
-	char key[128];
-	int limits_fd;
-	struct limits *limits;
-	struct link workers;
-	unsigned generation;
-	struct bell changed;
-	struct watch watch;
-	int64_t throttled_until;
-	int64_t deaths_since;
-	unsigned deaths;
-};
-
-struct worker {
-	struct link link;
-	struct service *service;
-	struct channel *parent;
-	pid_t pid;
-	int pidfd;
-	unsigned column;
-	unsigned generation;
-	unsigned busy;
-	bool ready;
-	bool may_end; /* was told to */
-	char program[256];
-	char words[256]; /* its last */
-};
-
-static struct {
-	struct daemon_setup setup;
-	struct plan *plan;
-	struct link all;
-	struct bell changed; /* rung when a worker is ready or gone */
-	bool stopping;
-	char failure[768]; /* of the first worker that could not begin */
-} own;
+struct services services;
 
 void
 services_init(const struct daemon_setup *setup)
 {
-	own.setup = *setup;
-	list_init(&own.all);
-	bell_init(&own.changed, "workers");
+	services.setup = *setup;
+	list_init(&services.all);
+	bell_init(&services.changed, "workers");
 }
 
-static void
-tell(struct worker *w, enum msg_type type)
-{
-	char packet[MSG_HEAD];
-	struct buf b;
-
-	buf_init(&b, packet, sizeof(packet));
-	msg_begin(&b, type, 0);
-	if (!msg_end(&b, 0) || !channel_send(w->parent, buf_span(&b), NULL, 0))
-		log_warning("%s[%d] does not listen", w->program, (int)w->pid);
-}
-
-static void
-end_worker(struct worker *w, int sig)
-{
-	w->may_end = true;
-	(void)kill(w->pid, sig);
-}
-
-static void
-drain_worker(struct worker *w)
-{
-	if (w->may_end)
-		return;
-	w->may_end = true;
-	tell(w, MSG_DRAIN);
-}
-
-/* The next worker, the first after NULL; NULL after the last. */
-static struct worker *
-next_worker(const struct service *s, struct worker *w)
-{
-	struct link *l = w ? w->link.next : s->workers.next;
-
-	return l == &s->workers ? NULL : container_of(l, struct worker, link);
-}
-
-/* The same for services. */
+/* The next service, the first after NULL; NULL after the last. */
 static struct service *
 next_service(struct service *s)
 {
-	struct link *l = s ? s->link.next : own.all.next;
+	struct link *l = s ? s->link.next : services.all.next;
 
-	return l == &own.all ? NULL : container_of(l, struct service, link);
-}
-
-static bool
-is_single(const struct service *s)
-{
-	return s->want && s->want->command->kind == COMMAND_SINGLE;
-}
-
-/* Of a single owner there is one, whatever its generation. */
-static size_t
-count_workers(const struct service *s, bool ready_only)
-{
-	size_t n = 0;
-
-	for (struct worker *w = next_worker(s, NULL); w;
-	     w = next_worker(s, w)) {
-
-		if (w->generation == s->generation || is_single(s))
-			n += !ready_only || w->ready;
-	}
-	return n;
-}
-
-/* How many generations that are alive are younger than `generation`. */
-static unsigned
-younger(const struct service *s, unsigned generation)
-{
-	unsigned n = 0, last = generation;
-
-	/* Workers stand in the order of their start, so of their generation. */
-	for (struct worker *w = next_worker(s, NULL); w; w = next_worker(s, w))
-		if (w->generation > last) {
-			last = w->generation;
-			n++;
-		}
-	return n;
-}
-
-/*
- * The new generation is ready: the old ones finish what they have, and the
- * oldest, if too many are alive, do not even that.
- */
-static void
-retire_old(struct service *s)
-{
-	if (!s->want || count_workers(s, true) < s->want->workers)
-		return;
-	for (struct worker *w = next_worker(s, NULL); w;
-	     w = next_worker(s, w)) {
-
-		if (w->generation == s->generation || is_single(s))
-			continue;
-		drain_worker(w);
-		if (younger(s, w->generation) >= GENERATIONS)
-			end_worker(w, SIGTERM);
-	}
-}
-
-static void
-on_ready(struct worker *w)
-{
-	w->ready = true;
-	retire_old(w->service);
-	bell_ring(&own.changed);
-}
-
-static void
-handle(struct worker *w, const struct msg_in *in)
-{
-	struct span text;
-
-	switch (in->type) {
-	case MSG_STATUS:
-		w->busy = (unsigned)msg_u64(in, MSG_FIELD_BUSY);
-		if (!w->ready)
-			on_ready(w);
-		break;
-	case MSG_WATCH: /* while it was root it knew what it read */
-		if (!w->ready)
-			watch_add(&w->service->watch,
-			    msg_str(in, MSG_FIELD_FILE),
-			    msg_u64(in, MSG_FIELD_STAMP));
-		break;
-	case MSG_BYE:
-		text = msg_str(in, MSG_FIELD_TEXT);
-		snprintf(w->words, sizeof(w->words), "%.*s", (int)text.n,
-		    text.p);
-		break;
-	default:
-		break;
-	}
-}
-
-static void
-listen_to(struct worker *w)
-{
-	int fds[SOCK_FDS_MAX];
-	struct msg_in in;
-	struct span packet;
-	size_t n;
-
-	while (channel_recv(w->parent, TASK_NEVER, &packet, fds, &n) ==
-	    STREAM_OK) {
-		if (msg_read(packet, &in))
-			handle(w, &in);
-		while (n > 0)
-			task_close(fds[--n]);
-	}
-}
-
-/* A worker died: whether its service may start another at once. */
-static bool
-may_restart(struct service *s, bool was_ready)
-{
-	int64_t now = task_now();
-
-	if (!was_ready)
-		return false;
-	if (now - s->deaths_since > DEATHS_TIME) {
-		s->deaths_since = now;
-		s->deaths = 0;
-	}
-	return ++s->deaths <= DEATHS_MAX;
-}
-
-static void
-throttle(struct service *s, const char *what)
-{
-	int64_t ms = own.plan->params.service_throttle_time;
-
-	s->throttled_until = task_after(ms);
-	log_error("%s; service %s is throttled for %" PRId64 " s", what,
-	    s->want->name, ms / 1000);
-}
-
-/* For who waits for all to be ready. */
-static void
-note_failure(const struct worker *w, const char *what)
-{
-	const struct plan_service *p = w->service->want;
-	const char *words = w->words[0] ? w->words : what;
-
-	if (p->line && p->overrides_n > 0)
-		snprintf(own.failure, sizeof(own.failure),
-		    "master.cf:%u: service %s: %s", p->line, p->name, words);
-	else
-		snprintf(own.failure, sizeof(own.failure), "service %s: %s",
-		    p->name, words);
-}
-
-static void
-report_death(const struct worker *w, const char *how)
-{
-	struct service *s = w->service;
-	char what[640];
-
-	if (w->may_end || own.stopping || !s->want)
-		return;
-	snprintf(what, sizeof(what), "process %s[%d] %s%s%s%s", w->program,
-	    (int)w->pid, how, w->ready ? "" : " before it was ready",
-	    w->words[0] ? ": " : "", w->words);
-	if (!w->ready && !own.failure[0])
-		note_failure(w, what);
-	if (may_restart(s, w->ready))
-		log_warning("%s; another is started", what);
-	else
-		throttle(s, what);
-}
-
-static void
-free_worker(struct worker *w)
-{
-	channel_free(w->parent);
-	task_close(w->pidfd);
-	link_remove(&w->link);
-	limits_clear_column(w->service->limits, w->column);
-	bell_ring(&w->service->changed);
-	bell_ring(&own.changed);
-	free(w);
-}
-
-static void
-run_worker(void *arg)
-{
-	struct worker *w = arg;
-	char how[64];
-	int status;
-
-	listen_to(w);
-	(void)!task_wait_fd(w->pidfd, TASK_INPUT, TASK_NEVER);
-	spawn_reap(w->pid, &status, how, sizeof(how));
-	report_death(w, how);
-	free_worker(w);
-}
-
-/* The lowest column that no worker has. False: all have one. */
-static bool
-find_column(const struct service *s, unsigned *column_r)
-{
-	bool used[LIMITS_COLUMNS] = { 0 };
-
-	for (struct worker *w = next_worker(s, NULL); w; w = next_worker(s, w))
-		used[w->column] = true;
-	for (unsigned i = 0; i < LIMITS_COLUMNS; i++)
-		if (!used[i]) {
-			*column_r = i;
-			return true;
-		}
-	return false;
-}
-
-/* Starts one. Returns 0 or -errno. */
-static int
-start_worker(struct service *s, unsigned column)
-{
-	struct worker *w = zalloc(sizeof(*w));
-	int pair[2];
-	int err = sock_pair(pair);
-
-	if (err) {
-		free(w);
-		return err;
-	}
-	w->service = s;
-	w->column = column;
-	w->generation = s->generation;
-	snprintf(w->program, sizeof(w->program), "%s", s->want->program);
-	err = daemon_start(
-	    &(struct daemon){
-		.service = s->want,
-		.parent = pair[1],
-		.limits = s->limits_fd,
-		.generation = w->generation,
-		.column = column,
-	    },
-	    &own.setup, &w->pid);
-	task_close(pair[1]);
-	if (err) {
-		task_close(pair[0]);
-		free(w);
-		return err;
-	}
-	w->parent = channel_new(pair[0], MSG_MAX, KEEP_MAX);
-	w->pidfd = spawn_watch(w->pid);
-	list_append(&s->workers, &w->link);
-	if (w->pidfd < 0 ||
-	    !task_spawn(run_worker, w, "%s[%d]", s->want->name, (int)w->pid))
-		die("cannot watch a worker");
-	return 0;
+	return l == &services.all ? NULL
+				  : container_of(l, struct service, link);
 }
 
 static bool
 is_missing(const struct service *s)
 {
-	return s->want && count_workers(s, false) < s->want->workers;
+	return s->want && service_count(s, false) < s->want->workers;
 }
 
 /* Starts one if it may. Returns when to look again at the latest. */
@@ -387,11 +53,11 @@ keep(struct service *s)
 		return TASK_NEVER;
 	if (task_now() < s->throttled_until)
 		return s->throttled_until;
-	if (!find_column(s, &column))
+	if (!worker_column(s, &column))
 		return task_after(COLUMN_PAUSE);
-	err = start_worker(s, column);
+	err = worker_start(s, column);
 	if (err) {
-		throttle(s, strerror(-err));
+		service_throttle(s, strerror(-err));
 		return s->throttled_until;
 	}
 	return task_now();
@@ -403,7 +69,7 @@ run_service(void *arg)
 	struct service *s = arg;
 	enum task_wake w = TASK_READY;
 
-	while (!own.stopping && s->want && w != TASK_CANCELLED) {
+	while (!services.stopping && s->want && w != TASK_CANCELLED) {
 		int64_t when = keep(s);
 
 		if (when > task_now())
@@ -416,7 +82,7 @@ run_service(void *arg)
 	limits_detach(s->limits);
 	task_close(s->limits_fd);
 	free(s);
-	bell_ring(&own.changed);
+	bell_ring(&services.changed);
 }
 
 static struct service *
@@ -444,7 +110,7 @@ add_service(const struct plan_service *p)
 	s->limits = s->limits_fd < 0 ? NULL : limits_attach(s->limits_fd, 0);
 	if (!s->limits)
 		die("no table of limits");
-	list_append(&own.all, &s->link);
+	list_append(&services.all, &s->link);
 	if (!task_spawn(run_service, s, "service %s", p->name))
 		die("no stack for a service");
 }
@@ -457,15 +123,15 @@ change_service(struct service *s, const struct plan_service *p)
 
 	s->want = p;
 	s->throttled_until = 0;
-	if (!is_single(s) || !same)
+	if (!service_is_single(s) || !same)
 		s->generation++;
-	for (struct worker *w = next_worker(s, NULL); w;
-	     w = next_worker(s, w)) {
+	for (struct worker *w = worker_next(s, NULL); w;
+	     w = worker_next(s, w)) {
 
-		if (is_single(s) && same)
-			tell(w, MSG_RELOAD);
-		else if (is_single(s))
-			end_worker(w, SIGTERM);
+		if (service_is_single(s) && same)
+			worker_tell(w, MSG_RELOAD);
+		else if (service_is_single(s))
+			worker_end(w, SIGTERM);
 	}
 	bell_ring(&s->changed);
 }
@@ -474,15 +140,15 @@ static void
 drop_service(struct service *s)
 {
 	s->want = NULL;
-	for (struct worker *w = next_worker(s, NULL); w; w = next_worker(s, w))
-		drain_worker(w);
+	for (struct worker *w = worker_next(s, NULL); w; w = worker_next(s, w))
+		worker_drain(w);
 	bell_ring(&s->changed);
 }
 
 void
 services_apply(struct plan *plan)
 {
-	own.failure[0] = '\0';
+	services.failure[0] = '\0';
 	for (struct service *s = next_service(NULL); s; s = next_service(s)) {
 		const struct plan_service *p = plan_find(plan, s->key);
 
@@ -491,7 +157,7 @@ services_apply(struct plan *plan)
 		else if (s->want)
 			drop_service(s);
 	}
-	own.plan = plan;
+	services.plan = plan;
 	for (size_t i = 0; i < plan->n; i++)
 		if (!find(plan->services[i].key))
 			add_service(&plan->services[i]);
@@ -502,13 +168,14 @@ static bool
 may_replace(void)
 {
 	for (struct service *s = next_service(NULL); s; s = next_service(s)) {
-		const struct worker *oldest = next_worker(s, NULL);
+		const struct worker *oldest = worker_next(s, NULL);
 
-		if (!s->want || is_single(s) || !oldest)
+		if (!s->want || service_is_single(s) || !oldest)
 			continue;
-		if ((count_workers(s, true) < s->want->workers &&
+		if ((service_count(s, true) < s->want->workers &&
 			task_now() >= s->throttled_until) ||
-		    younger(s, oldest->generation) + 1 >= GENERATIONS)
+		    service_younger(s, oldest->generation) + 1 >=
+			WORKERS_GENERATIONS)
 			return false;
 	}
 	return true;
@@ -520,7 +187,7 @@ replace_changed(struct service *s)
 {
 	const char *path = watch_changed(&s->watch);
 
-	if (!path || !s->want || is_single(s) || own.stopping)
+	if (!path || !s->want || service_is_single(s) || services.stopping)
 		return;
 	log_info("%s has changed: the workers of service %s are replaced", path,
 	    s->want->name);
@@ -557,7 +224,7 @@ all_ready(void)
 {
 	for (struct service *s = next_service(NULL); s; s = next_service(s)) {
 
-		if (s->want && count_workers(s, true) < s->want->workers)
+		if (s->want && service_count(s, true) < s->want->workers)
 			return false;
 	}
 	return true;
@@ -568,11 +235,12 @@ services_wait_ready(int64_t deadline, char *text_r, size_t max)
 {
 	enum task_wake w = TASK_READY;
 
-	while (!own.failure[0] && !all_ready() && w == TASK_READY)
-		w = bell_wait(&own.changed, deadline);
+	while (!services.failure[0] && !all_ready() && w == TASK_READY)
+		w = bell_wait(&services.changed, deadline);
 	snprintf(text_r, max, "%s",
-	    own.failure[0] ? own.failure : "workers are not ready in time");
-	return w == TASK_READY && !own.failure[0];
+	    services.failure[0] ? services.failure
+				: "workers are not ready in time");
+	return w == TASK_READY && !services.failure[0];
 }
 
 /*
@@ -583,12 +251,12 @@ static void
 ask_all(bool log)
 {
 	for (struct service *s = next_service(NULL); s; s = next_service(s))
-		for (struct worker *w = next_worker(s, NULL); w;
-		     w = next_worker(s, w)) {
-			if (!is_single(s))
-				end_worker(w, SIGTERM);
+		for (struct worker *w = worker_next(s, NULL); w;
+		     w = worker_next(s, w)) {
+			if (!service_is_single(s))
+				worker_end(w, SIGTERM);
 			else if (s->want->is_log == log)
-				drain_worker(w);
+				worker_drain(w);
 		}
 }
 
@@ -598,12 +266,12 @@ kill_all(int sig, bool log)
 {
 	for (struct service *s = next_service(NULL); s; s = next_service(s)) {
 
-		for (struct worker *w = next_worker(s, NULL); w;
-		     w = next_worker(s, w)) {
+		for (struct worker *w = worker_next(s, NULL); w;
+		     w = worker_next(s, w)) {
 			bool is_log = s->want && s->want->is_log;
 
 			if (is_log == log)
-				end_worker(w, sig);
+				worker_end(w, sig);
 		}
 	}
 }
@@ -630,7 +298,7 @@ end_all(bool log, int64_t grace)
 	if (grace > 0)
 		ask_all(log);
 	while (any_left(log) && w == TASK_READY)
-		w = bell_wait(&own.changed, by);
+		w = bell_wait(&services.changed, by);
 	if (!any_left(log))
 		return;
 	if (grace > 0)
@@ -638,13 +306,13 @@ end_all(bool log, int64_t grace)
 	kill_all(SIGKILL, log);
 	by = task_after(KILL_TIME);
 	for (w = TASK_READY; any_left(log) && w == TASK_READY;)
-		w = bell_wait(&own.changed, by);
+		w = bell_wait(&services.changed, by);
 }
 
 static void
 end_services(void)
 {
-	own.stopping = true;
+	services.stopping = true;
 	for (struct service *s = next_service(NULL); s; s = next_service(s))
 		bell_ring(&s->changed);
 }
@@ -670,9 +338,9 @@ services_tell_all(int msg_type)
 {
 	for (struct service *s = next_service(NULL); s; s = next_service(s)) {
 
-		for (struct worker *w = next_worker(s, NULL); w;
-		     w = next_worker(s, w))
-			tell(w, (enum msg_type)msg_type);
+		for (struct worker *w = worker_next(s, NULL); w;
+		     w = worker_next(s, w))
+			worker_tell(w, (enum msg_type)msg_type);
 	}
 }
 
@@ -681,7 +349,7 @@ count_sessions(const struct service *s)
 {
 	int64_t n = limits_count(s->limits, SPAN(""));
 
-	for (struct worker *w = next_worker(s, NULL); w; w = next_worker(s, w))
+	for (struct worker *w = worker_next(s, NULL); w; w = worker_next(s, w))
 		n += w->busy;
 	return n;
 }
@@ -693,7 +361,7 @@ services_each(services_fn *fn, void *arg)
 		struct services_state st = {
 			.name = s->key,
 			.type = "",
-			.workers = count_workers(s, true),
+			.workers = service_count(s, true),
 			.generation = s->generation,
 			.sessions = count_sessions(s),
 			.text = "",
