@@ -269,7 +269,7 @@ answer_text(struct peer *p, uint32_t id, enum msg_type type, const char *text,
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, type, id);
-	msg_put_str(&b, MSG_FIELD_TEXT, (struct span){ text, strlen(text) });
+	msg_put_str(&b, MSG_FIELD_TEXT, span_str(text));
 	msg_put_opt(&b, MSG_FIELD_USER, user);
 	must(msg_end(&b, 0));
 	if (p->channel && !channel_send(p->channel, buf_span(&b), NULL, 0))

@@ -36,19 +36,13 @@ backend_times(void)
 	};
 }
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 /* Where a list cannot be asked a client is a stranger. */
 static bool
 has_client(const struct lists *l, const struct backend_client *c)
 {
 	struct why why;
 
-	switch (lists_has_client(l, text_span(c->name), &c->peer, &why)) {
+	switch (lists_has_client(l, span_str(c->name), &c->peer, &why)) {
 	case DICT_FOUND:
 		return true;
 	case DICT_TEMPFAIL:
@@ -107,7 +101,7 @@ backend_came(const struct addr *peer, struct backend_client *c_r)
 	if (params.client_count == 0 ||
 	    has_client(resources.limit_exceptions, c_r))
 		return true;
-	c_r->counted = limits_take(service_limits(), text_span(c_r->addr),
+	c_r->counted = limits_take(service_limits(), span_str(c_r->addr),
 	    params.client_count);
 	if (!c_r->counted)
 		log_warning("Connection concurrency limit exceeded: %lld from "
@@ -121,7 +115,7 @@ void
 backend_left(struct backend_client *c)
 {
 	if (c->counted)
-		limits_give(service_limits(), text_span(c->addr));
+		limits_give(service_limits(), span_str(c->addr));
 	c->counted = false;
 }
 
@@ -177,12 +171,12 @@ ask_table(struct question *q, struct span *value_r)
 		break;
 	case ACCESS_FORM_ADDRESS:
 		if (subject.n == 0) {
-			q->keys.key = text_span(params.null_key);
+			q->keys.key = span_str(params.null_key);
 			return dict_get(d, q->keys.key, q->arena, value_r,
 			    &q->why);
 		}
 		keys_address(&q->keys, KEYS_ACCESS, subject,
-		    text_span(params.recipient_delimiter), true,
+		    span_str(params.recipient_delimiter), true,
 		    resources.access_parents);
 		break;
 	}
@@ -241,7 +235,7 @@ answer_listed(struct question *q)
 	    routing_exists(resources.routing, q->e.subject, q->arena, &text,
 		&q->why));
 
-	access_answer_listed(&q->e, a, text_span(text));
+	access_answer_listed(&q->e, a, span_str(text));
 }
 
 static void
@@ -249,7 +243,7 @@ answer_owners(struct question *q)
 {
 	const struct maps_form form = {
 		.kind = KEYS_VIRTUAL,
-		.delimiters = text_span(params.recipient_delimiter),
+		.delimiters = span_str(params.recipient_delimiter),
 	};
 	struct span value = { 0 };
 	enum access_answer a = answer_of(q,

@@ -24,12 +24,6 @@ struct complete {
 	size_t addrs_n;
 };
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 static void
 add_own(struct complete *c, const struct addr *a)
 {
@@ -78,7 +72,7 @@ add_word(struct complete *c, struct span word)
 static void
 take_words(struct complete *c, const char *text, struct buf *tables)
 {
-	struct span rest = text_span(text), word;
+	struct span rest = span_str(text), word;
 
 	while (conf_list_next(&rest, &word)) {
 		if (span_ieq(word, SPAN("permit_inet_interfaces"))) {
@@ -149,7 +143,7 @@ complete_open(const struct conf *conf, struct why *why)
 		free(c);
 		return NULL;
 	}
-	rest = text_span(interfaces);
+	rest = span_str(interfaces);
 	while (c->own && conf_list_next(&rest, &word))
 		add_word(c, word);
 	return c;
@@ -169,7 +163,7 @@ has_table(const struct complete *c, const struct backend_client *client)
 {
 	struct why why;
 
-	switch (lists_has_client(c->tables, text_span(client->name),
+	switch (lists_has_client(c->tables, span_str(client->name),
 	    &client->peer, &why)) {
 	case DICT_FOUND:
 		return true;

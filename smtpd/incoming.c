@@ -38,12 +38,6 @@ struct backend_mail {
 	    [24]; /* the time in a Message-ID of ours; "" there is none */
 };
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 static enum smtpd_data
 result_of(int error)
 {
@@ -93,8 +87,8 @@ tell_tls(struct received *r, const struct backend_mail *m, struct buf *b)
 		return;
 	tls_facts_cipher(b, f);
 	r->tls = buf_span(b);
-	r->key_exchange = text_span(f->key_exchange);
-	r->signature = text_span(f->signature);
+	r->key_exchange = span_str(f->key_exchange);
+	r->signature = span_str(f->signature);
 }
 
 static void
@@ -103,10 +97,10 @@ put_received(struct backend_mail *m)
 	const struct smtpd_session *s = m->session;
 	struct received r = {
 		.helo = session_helo(s),
-		.client_name = text_span(m->client->name),
-		.client_addr = text_span(m->client->addr),
-		.host = text_span(params.myhostname),
-		.mail_name = text_span(params.mail_name),
+		.client_name = span_str(m->client->name),
+		.client_addr = span_str(m->client->addr),
+		.host = span_str(params.myhostname),
+		.mail_name = span_str(params.mail_name),
 		.proto = session_with(s),
 		.time = m->arrived,
 		.user = params.sasl_header ? session_user(s)
@@ -133,7 +127,7 @@ put_received(struct backend_mail *m)
 static struct span
 complete(struct backend_mail *m, struct span addr)
 {
-	struct span origin = text_span(params.myorigin);
+	struct span origin = span_str(params.myorigin);
 	char *text;
 
 	if (addr.n == 0 || memchr(addr.p, '@', addr.n))
@@ -193,7 +187,7 @@ add_from(struct header_scan *h, const char *resent)
 	struct backend_mail *m = h->arg;
 	struct span from = complete(m, m->session->txn.sender);
 
-	header_scan_add(h, text_span(resent));
+	header_scan_add(h, span_str(resent));
 	header_scan_add(h, SPAN("From: "));
 	header_scan_add(h, from.n ? from : SPAN("MAILER-DAEMON"));
 	header_scan_add(h, SPAN("\n"));
@@ -332,16 +326,16 @@ message_id(const struct backend_mail *m, char *text, size_t max)
 		return SPAN("<>");
 	snprintf(text, max, "<%s.%s@%s>", m->added_id, m->id.text,
 	    params.myhostname);
-	return text_span(text);
+	return span_str(text);
 }
 
 static void
 log_mail(const struct backend_mail *m)
 {
-	struct span id = text_span(m->id.text), none = { 0 };
+	struct span id = span_str(m->id.text), none = { 0 };
 	struct span user = session_user(m->session);
-	struct log_client client = { text_span(m->client->name),
-		text_span(m->client->addr) };
+	struct log_client client = { span_str(m->client->name),
+		span_str(m->client->addr) };
 	char text[512];
 
 	maillog_client(id, &client, user.n ? m->session->auth.mech : none,
@@ -358,8 +352,8 @@ set_envelope(struct backend_mail *m)
 		.arrived = m->arrived,
 		.sender = complete(m, s->txn.sender),
 		.flags = s->txn.is_8bit ? QUEUE_8BIT : 0,
-		.client_name = text_span(m->client->name),
-		.client_addr = text_span(m->client->addr),
+		.client_name = span_str(m->client->name),
+		.client_addr = span_str(m->client->addr),
 		.proto = session_protocol(s),
 		.helo = session_helo(s),
 		.sasl_user = session_user(s),
@@ -390,7 +384,7 @@ backend_mail_commit(struct backend_mail *m, char id_r[BACKEND_ID_MAX])
 	if (m->result != SMTPD_DATA_OK)
 		return m->result;
 	log_mail(m);
-	notify_new(text_span(m->name.text));
+	notify_new(span_str(m->name.text));
 	snprintf(id_r, BACKEND_ID_MAX, "%s", m->id.text);
 	return SMTPD_DATA_OK;
 }

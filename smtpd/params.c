@@ -59,23 +59,6 @@ const struct conf_field params_fields[] = {
 };
 const size_t params_fields_n = COUNT_OF(params_fields);
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
-static bool
-has_word(const char *list, const char *word)
-{
-	struct span rest = text_span(list), element;
-
-	while (conf_list_next(&rest, &element))
-		if (span_ieq(element, text_span(word)))
-			return true;
-	return false;
-}
-
 static unsigned
 offered(void)
 {
@@ -94,7 +77,7 @@ offered(void)
 	unsigned bits = 0;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (!has_word(params.discard_ehlo, rows[i].word))
+		if (!conf_list_has(params.discard_ehlo, rows[i].word))
 			bits |= rows[i].bit;
 	if (!resources.tls.offered)
 		bits &= ~(unsigned)SMTPD_EHLO_STARTTLS;
@@ -192,7 +175,7 @@ static int
 class_sources(const struct conf *c, struct arena *a,
     struct access_source classes[CLASSES_MAX], size_t *n_r, struct why *why)
 {
-	struct span rest = text_span(params.classes), element;
+	struct span rest = span_str(params.classes), element;
 	size_t n = 0;
 
 	while (n < CLASSES_MAX && conf_list_next(&rest, &element)) {
@@ -280,7 +263,7 @@ read_hosts(void)
 	struct addr a;
 
 	for (int i = 0; i < 2; i++)
-		if (!addr_parse(text_span(addrs[i]), &a) ||
+		if (!addr_parse(span_str(addrs[i]), &a) ||
 		    !hosts_name("/etc/hosts", &a, resources.loopback_name[i]))
 			snprintf(resources.loopback_name[i],
 			    sizeof(resources.loopback_name[i]), "localhost");
@@ -300,7 +283,7 @@ offered_mechs(const struct lists *filter, const char *options,
 
 	text[0] = '\0';
 	for (size_t i = 0; i < COUNT_OF(all); i++)
-		if (!has_word(options, "noplaintext") &&
+		if (!conf_list_has(options, "noplaintext") &&
 		    lists_has_name(filter, span_str(all[i]), &ignored) ==
 			DICT_FOUND)
 			n += (size_t)snprintf(text + n, MECHS_MAX - n, "%s%s",
@@ -352,7 +335,7 @@ set_config(void)
 	c->tls_broken = resources.tls.broken;
 	c->is_forbidden = is_forbidden;
 	c->is_noop = is_noop;
-	resources.access_parents = has_word(params.parents,
+	resources.access_parents = conf_list_has(params.parents,
 	    "smtpd_access_maps");
 }
 

@@ -31,17 +31,11 @@ struct client {
 	bool said_bare_lf;
 };
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 static struct log_client
 log_client(const struct client *c)
 {
-	return (struct log_client){ text_span(c->who.name),
-		text_span(c->who.addr) };
+	return (
+	    struct log_client){ span_str(c->who.name), span_str(c->who.addr) };
 }
 
 static void
@@ -50,7 +44,7 @@ log_refusal(struct client *c, const char *what, struct span reply)
 	const struct smtpd_session *s = &c->session;
 
 	maillog_reject(&(struct log_reject){
-	    .what = text_span(what),
+	    .what = span_str(what),
 	    .verb = s->state == SMTPD_DATA ? SPAN("END-OF-MESSAGE") : s->verb,
 	    .client = log_client(c),
 	    .reply = reply,
@@ -64,7 +58,7 @@ log_refusal(struct client *c, const char *what, struct span reply)
 static void
 note(const char *what, const char *text, void *arg)
 {
-	log_refusal(arg, what, text_span(text));
+	log_refusal(arg, what, span_str(text));
 }
 
 /* Logs what the last step left; its reply is what ->out has since `before`. */
@@ -118,7 +112,7 @@ log_broken(struct client *c, const char *what)
 	else
 		snprintf(verb, sizeof(verb), "%.*s", (int)c->session.verb.n,
 		    c->session.verb.p);
-	maillog_broken(&client, text_span(what), text_span(verb));
+	maillog_broken(&client, span_str(what), span_str(verb));
 }
 
 /* Says how a wait for the client ended. True: the session goes on. */
@@ -262,7 +256,7 @@ commit(struct client *c)
 	enum smtpd_data result = backend_mail_commit(c->mail, id);
 	size_t before = c->stream->out.n;
 
-	session_committed(&c->session, result, text_span(id));
+	session_committed(&c->session, result, span_str(id));
 	log_step(c, before);
 }
 

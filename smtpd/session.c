@@ -58,7 +58,7 @@ put_line(struct smtpd_session *s, const char *fmt, va_list ap)
 	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
 			*c = '?';
-	buf_put(s->out, (struct span){ text, strlen(text) });
+	buf_put(s->out, span_str(text));
 	buf_put(s->out, SPAN("\r\n"));
 }
 
@@ -418,7 +418,7 @@ session_access(struct smtpd_session *s, const struct access_verdict *v)
 	if (v->action == ACCESS_DISCARD) {
 		s->txn.discard = true;
 		s->log.kind = SMTPD_LOG_DISCARD;
-		s->log.text = (struct span){ v->text, strlen(v->text) };
+		s->log.text = span_str(v->text);
 	}
 	return conclude(s, checked(s, v));
 }
@@ -561,5 +561,5 @@ session_helo(const struct smtpd_session *s)
 {
 	if (s->hello == SMTPD_START)
 		return (struct span){ 0 };
-	return (struct span){ s->helo, strlen(s->helo) };
+	return span_str(s->helo);
 }

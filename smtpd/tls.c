@@ -64,12 +64,6 @@ static const struct conf_field fields[] = {
 	ROW(CONF_TIME, timeout, "smtpd_starttls_timeout"),
 };
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 /* With the place where the parameter was set. */
 static int
 refuse(const struct conf *c, const char *name, const struct why *inner,
@@ -86,7 +80,7 @@ static int
 find_level(const struct conf *c, const struct params *p, enum level *level_r,
     struct why *why)
 {
-	struct span level = text_span(p->level);
+	struct span level = span_str(p->level);
 	struct why inner;
 	int err = 0;
 
@@ -118,16 +112,16 @@ put_ciphers(const struct params *p, const char *grade, const char *const * not,
 {
 	struct span rest, word;
 
-	if (span_ieq(text_span(grade), SPAN("high")))
-		buf_put(out, text_span(p->high));
-	else if (span_ieq(text_span(grade), SPAN("medium")))
-		buf_put(out, text_span(p->medium));
+	if (span_ieq(span_str(grade), SPAN("high")))
+		buf_put(out, span_str(p->high));
+	else if (span_ieq(span_str(grade), SPAN("medium")))
+		buf_put(out, span_str(p->medium));
 	else
 		return why_set(why, EINVAL, NULL, 0,
 		    "\"%s\" is no grade of ciphers; allowed are high, medium",
 		    grade);
 	for (; *not ; not ++) {
-		rest = text_span(*not );
+		rest = span_str(*not );
 		while (conf_list_next(&rest, &word)) {
 			buf_put(out, SPAN(":!"));
 			buf_put(out, word);
@@ -168,7 +162,7 @@ add_names(struct tls *tls, const struct tls_conf *conf, const char *maps,
     struct why *why)
 {
 	struct names n = { tls, conf, why, 0 };
-	struct span rest = text_span(maps), word;
+	struct span rest = span_str(maps), word;
 	char name[CIPHERS_MAX];
 	int err = 0;
 

@@ -75,12 +75,6 @@ usage(void)
 	      "[USER] [-s SCHEME] [name=value ...]");
 }
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
 /* A line without its end. False: there is none. */
 static bool
 read_line(char *to, size_t size)
@@ -130,7 +124,7 @@ ask_hash(const struct options *o, struct buf *out)
 	int err;
 
 	if (o->scheme)
-		scheme = text_span(o->scheme);
+		scheme = span_str(o->scheme);
 	ask("Password: ", one, sizeof(one));
 	if (isatty(STDIN_FILENO)) {
 		ask("Again: ", two, sizeof(two));
@@ -138,7 +132,7 @@ ask_hash(const struct options *o, struct buf *out)
 			fatal("the two are not the same");
 		explicit_bzero(two, sizeof(two));
 	}
-	err = scheme_make(scheme, text_span(one), out, &why);
+	err = scheme_make(scheme, span_str(one), out, &why);
 	explicit_bzero(one, sizeof(one));
 	if (err < 0)
 		fatal(why.text);
@@ -177,7 +171,7 @@ find_file(const struct conf *c, struct file *f)
 
 	if (!list)
 		fatal(why.text);
-	rest = text_span(list);
+	rest = span_str(list);
 	while (conf_list_next(&rest, &element)) {
 		struct span path = element;
 		struct span type = span_cut(&path, ':');
@@ -320,7 +314,7 @@ is_row_of(struct span line, const char *user, struct span *value_r)
 	    line.p[0] == '\t')
 		return false;
 	return row_parse(line, &key, value_r) == ROW_TAKEN &&
-	    span_ieq(key, text_span(user));
+	    span_ieq(key, span_str(user));
 }
 
 /* What becomes of the row of a user. */

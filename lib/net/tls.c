@@ -55,12 +55,6 @@ next_word(struct span *rest, struct span *word_r)
 	return n > 0;
 }
 
-static struct span
-text_span(const char *text)
-{
-	return (struct span){ text, text ? strlen(text) : 0 };
-}
-
 /* BIT()s of the versions that a word names with its sign; 0: it is none. */
 static unsigned
 versions_of(struct span word)
@@ -83,7 +77,7 @@ versions_of(struct span word)
 static int
 parse_protocols(const char *text, unsigned *allowed_r, struct why *why)
 {
-	struct span rest = text_span(text), word;
+	struct span rest = span_str(text), word;
 	unsigned only = 0, allowed = BIT(COUNT_OF(versions)) - 1;
 
 	while (next_word(&rest, &word)) {
@@ -180,7 +174,7 @@ set_up(SSL_CTX *ctx, const struct tls_conf *conf, struct why *why)
 static int
 set_alpn(struct tls *t, const char *names, struct why *why)
 {
-	struct span rest = text_span(names), word;
+	struct span rest = span_str(names), word;
 
 	while (next_word(&rest, &word)) {
 		if (word.n > 255 || t->alpn_n + 1 + word.n > sizeof(t->alpn))
@@ -321,7 +315,7 @@ load_own(struct tls *t, const struct tls_conf *conf, struct why *why)
 static void
 bind_tickets(SSL_CTX *ctx, const char *service)
 {
-	struct span s = text_span(service);
+	struct span s = span_str(service);
 
 	if (s.n > SSL_MAX_SID_CTX_LENGTH) {
 		s.p += s.n - SSL_MAX_SID_CTX_LENGTH;

@@ -9,8 +9,7 @@ bool
 mech_init(struct mech *m, struct span name)
 {
 	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (span_ieq((struct span){ names[i], strlen(names[i]) },
-			name)) {
+		if (span_ieq(span_str(names[i]), name)) {
 			*m = (struct mech){
 				.kind = (enum mech_kind)i,
 				.name = names[i],

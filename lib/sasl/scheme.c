@@ -182,7 +182,7 @@ matches_crypt(struct span hash, struct span password, struct why *why)
 	enum scheme_result r = SCHEME_UNUSABLE;
 
 	if (got)
-		r = verdict(is_same((struct span){ got, strlen(got) }, hash));
+		r = verdict(is_same(span_str(got), hash));
 	else
 		(void)complain("crypt(3) does not know the hash", why);
 	explicit_bzero(d, sizeof(*d));
@@ -294,8 +294,7 @@ make_crypt(const char *gensalt, struct span password, struct buf *out)
 	const char *got = NULL;
 
 	if (crypt_gensalt_rn(gensalt, 0, NULL, 0, salt, sizeof(salt)))
-		got = run_crypt(password, (struct span){ salt, strlen(salt) },
-		    d);
+		got = run_crypt(password, span_str(salt), d);
 	if (got)
 		buf_put(out, span_str(got));
 	must(d); /* the sanitizers' compiler forgets it */
@@ -332,7 +331,7 @@ make_argon2id(struct span password, struct buf *out)
 		password.p, password.n, salt, sizeof(salt), ARGON2_HASH,
 		encoded, sizeof(encoded)) != ARGON2_OK)
 		return -ENOMEM;
-	buf_put(out, (struct span){ encoded, strlen(encoded) });
+	buf_put(out, span_str(encoded));
 	return 0;
 }
 #else

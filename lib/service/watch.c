@@ -82,8 +82,7 @@ frame_declare_files(void)
 
 		buf_init(&b, packet, sizeof(packet));
 		msg_begin(&b, MSG_WATCH, 0);
-		msg_put_str(&b, MSG_FIELD_FILE,
-		    (struct span){ path, strlen(path) });
+		msg_put_str(&b, MSG_FIELD_FILE, span_str(path));
 		msg_put_u64(&b, MSG_FIELD_STAMP, files[i].stamp);
 		if (!msg_end(&b, 0) ||
 		    sock_send(FDS_PARENT, buf_span(&b), NULL, 0) < 0)

@@ -99,7 +99,7 @@ change_flags(struct change *c, struct mbox_message *row, uint32_t flags)
 
 	if (!index_get_name(&c->t, c->h.id, row->uid, old))
 		return -ENOENT;
-	maildir_name_read((struct span){ old, strlen(old) }, &n);
+	maildir_name_read(span_str(old), &n);
 	n.flags = flags;
 	if (!maildir_name_put(new, &n, false))
 		return -ENAMETOOLONG;

@@ -51,9 +51,7 @@ gather(struct copy *k, const struct uidset *uids)
 		    !index_get_row(&t, &h, m->rows[i].uid, &it->row) ||
 		    !index_get_name(&t, h.id, m->rows[i].uid, it->source))
 			continue;
-		maildir_name_read((struct span){ it->source,
-				      strlen(it->source) },
-		    &n);
+		maildir_name_read(span_str(it->source), &n);
 		it->size = n.size;
 		k->n++;
 	}

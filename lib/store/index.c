@@ -444,7 +444,7 @@ index_put_name(struct index_txn *t, uint32_t id, uint32_t uid, const char *name)
 	char bytes[16];
 	MDB_val key = key_of(bytes, 'N', id, uid);
 
-	put_summed(t, &key, (struct span){ name, strlen(name) });
+	put_summed(t, &key, span_str(name));
 }
 
 int

@@ -42,7 +42,7 @@ read_line(struct keywords *k, struct span line)
 		return;
 	snprintf(want, sizeof(want), "crc=%08" PRIx32,
 	    (uint32_t)crc32_z(0, (const unsigned char *)line.p, name.n + 2));
-	if (span_eq(rest, (struct span){ want, strlen(want) }))
+	if (span_eq(rest, span_str(want)))
 		set_name(k, (unsigned)(line.p[0] - 'a'), name);
 }
 

@@ -91,7 +91,7 @@ add_entry(struct scan *s, const char *name, bool in_new)
 	struct entry *e = &s->entries[s->n++];
 	*e = (struct entry){ .in_new = in_new };
 	set_name(s, e, name);
-	maildir_name_read((struct span){ name, strlen(name) }, &m);
+	maildir_name_read(span_str(name), &m);
 	e->row.flags = m.flags;
 	if (m.uidvalidity == s->c->uf.uidvalidity && m.uid < s->c->uf.next)
 		e->row.uid = m.uid;
@@ -424,7 +424,7 @@ rename_entry(struct scan *s, struct entry *e, struct maildir_name *m,
 	m->flags = e->row.flags;
 	if (!maildir_name_put(name, m, in_new)) {
 		box_make_name(s->c->s, unique);
-		m->stem = (struct span){ unique, strlen(unique) };
+		m->stem = span_str(unique);
 		if (!maildir_name_put(name, m, in_new))
 			return -ENAMETOOLONG;
 	}
@@ -447,7 +447,7 @@ settle_entry(struct scan *s, struct entry *e, bool move_new)
 	struct maildir_name m;
 	int err = 0;
 
-	maildir_name_read((struct span){ name, strlen(name) }, &m);
+	maildir_name_read(span_str(name), &m);
 	if (old) {
 		e->old = true;
 		e->row.size = old->size & ~ROW_IN_NEW;

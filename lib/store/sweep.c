@@ -47,7 +47,7 @@ sweep_young(struct box *b, const char *name, const struct uidfile *f)
 	struct maildir_name n;
 	struct stat st;
 
-	maildir_name_read((struct span){ name, strlen(name) }, &n);
+	maildir_name_read(span_str(name), &n);
 	if (n.uidvalidity != f->uidvalidity || !n.has_size ||
 	    (uint64_t)n.uid + UIDFILE_BLOCK < f->reserved ||
 	    fstatat(b->cur, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
