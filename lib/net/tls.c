@@ -55,6 +55,12 @@ next_word(struct span *rest, struct span *word_r)
 	return n > 0;
 }
 
+static struct span
+span_or_empty(const char *text)
+{
+	return (struct span){ text, text ? strlen(text) : 0 };
+}
+
 /* BIT()s of the versions that a word names with its sign; 0: it is none. */
 static unsigned
 versions_of(struct span word)
@@ -77,7 +83,7 @@ versions_of(struct span word)
 static int
 parse_protocols(const char *text, unsigned *allowed_r, struct why *why)
 {
-	struct span rest = span_str(text), word;
+	struct span rest = span_or_empty(text), word;
 	unsigned only = 0, allowed = BIT(COUNT_OF(versions)) - 1;
 
 	while (next_word(&rest, &word)) {
@@ -174,7 +180,7 @@ set_up(SSL_CTX *ctx, const struct tls_conf *conf, struct why *why)
 static int
 set_alpn(struct tls *t, const char *names, struct why *why)
 {
-	struct span rest = span_str(names), word;
+	struct span rest = span_or_empty(names), word;
 
 	while (next_word(&rest, &word)) {
 		if (word.n > 255 || t->alpn_n + 1 + word.n > sizeof(t->alpn))
@@ -315,7 +321,7 @@ load_own(struct tls *t, const struct tls_conf *conf, struct why *why)
 static void
 bind_tickets(SSL_CTX *ctx, const char *service)
 {
-	struct span s = span_str(service);
+	struct span s = span_or_empty(service);
 
 	if (s.n > SSL_MAX_SID_CTX_LENGTH) {
 		s.p += s.n - SSL_MAX_SID_CTX_LENGTH;
