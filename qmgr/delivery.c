@@ -180,8 +180,10 @@ begin_delivery(struct worker *w, struct entry *e, int fd)
 	qmgr.under_way++;
 	if (send_request(d, fd))
 		return;
+	/* It ended just now, as one does that was idle: another is asked for. */
 	end_delivery(d);
-	delivery_give_up(e, "4.3.0", "mail transport unavailable");
+	link_remove(&w->in_all);
+	delivery_retry(e);
 }
 
 /* To open the file may take a while, and `w` may be gone by then. */
