@@ -80,7 +80,7 @@ paths(void **state)
 		struct buf out;
 
 		buf_init(&out, storage, sizeof(storage));
-		print_message("# %s\n", rows[i].text.p);
+		print_row(rows[i].text);
 		if (!take_path(&in, rows[i].flags, &a)) {
 			assert_span(SPAN("-"), rows[i].want);
 			assert_ptr_equal(in.p, before.p);

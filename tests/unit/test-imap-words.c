@@ -399,7 +399,7 @@ commands_are_read_or_refused(void **state)
 		char storage[1024];
 		struct buf b;
 
-		print_message("# %s\n", rows[i].in.p);
+		print_row(rows[i].in);
 		buf_init(&b, storage, sizeof(storage));
 		put_parsed(guarded(rows[i].in), a, &b);
 		assert_span(buf_span(&b), as_string(rows[i].want));
@@ -615,7 +615,7 @@ each_bound_holds_and_one_more_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bounds); i++) {
-		print_message("# %s\n", bounds[i].head);
+		print_row(span_str(bounds[i].head));
 		assert_int_equal(parse_many(bounds[i].head, bounds[i].again,
 				     bounds[i].max, bounds[i].tail, &error),
 		    IMAP_OK);
@@ -681,7 +681,7 @@ names_of_mailboxes_are_utf8_and_back(void **state)
 		struct span name = guarded(names[i].in);
 		struct buf b, back;
 
-		print_message("# %s\n", names[i].in.p);
+		print_row(names[i].in);
 		buf_init(&b, storage, sizeof(storage));
 		buf_init(&back, other, sizeof(other));
 		if (!mutf7_decode(name, &b)) {

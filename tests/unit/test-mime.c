@@ -53,7 +53,7 @@ parameters_are_read_as_they_come(void **state)
 		char storage[256];
 		struct buf out;
 
-		print_message("# %s\n", params[i].in.p);
+		print_row(params[i].in);
 		buf_init(&out, storage, sizeof(storage));
 		for (; p; p = p->next) {
 			buf_put(&out, p->name);
@@ -124,7 +124,7 @@ addresses_are_told_one_by_one(void **state)
 		struct addrlist_item item;
 		struct buf out;
 
-		print_message("# %s\n", addresses[i].in.p);
+		print_row(addresses[i].in);
 		buf_init(&out, storage, sizeof(storage));
 		addrlist_init(&list, guarded(addresses[i].in), scratch,
 		    sizeof(scratch));
@@ -184,7 +184,7 @@ encoded_words_become_utf8(void **state)
 		char storage[256];
 		struct buf out;
 
-		print_message("# %s\n", words[i].in.p);
+		print_row(words[i].in);
 		buf_init(&out, storage, sizeof(storage));
 		encoded_words(guarded(words[i].in), &out);
 		assert_span(buf_span(&out), words[i].want);
