@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "master/services.h"
 #include "net/channel.h"
+#include "service/counters.h"
 #include "service/msg.h"
 #include "task/task.h"
 
@@ -36,13 +37,28 @@ send_end(struct channel *ch, uint32_t id)
 		(void)!channel_send(ch, buf_span(&b), NULL, 0);
 }
 
+/* Those that are not 0, as "sessions=5 messages=3". */
+static void
+put_counters(struct buf *b, const struct limits *l)
+{
+	for (enum counter c = 0; c < COUNTERS_N; c++) {
+		uint64_t n = limits_counter(l, c);
+
+		if (n > 0)
+			buf_putf(b, "%s%s=%llu", b->n > 0 ? " " : "",
+			    counter_name(c), (unsigned long long)n);
+	}
+}
+
 static void
 send_state(const struct services_state *s, void *arg)
 {
 	int64_t sessions = s->sessions < 0 ? 0 : s->sessions;
-	char packet[ANSWER_MAX];
-	struct buf b;
+	char packet[ANSWER_MAX], text[ANSWER_MAX / 2];
+	struct buf b, counters;
 
+	buf_init(&counters, text, sizeof(text));
+	put_counters(&counters, s->limits);
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_SERVICE_STATUS, 0);
 	msg_put_str(&b, MSG_FIELD_SERVICE, span_str(s->name));
@@ -50,6 +66,7 @@ send_state(const struct services_state *s, void *arg)
 	msg_put_u64(&b, MSG_FIELD_GENERATION, s->generation);
 	msg_put_u64(&b, MSG_FIELD_SESSIONS, (uint64_t)sessions);
 	msg_put_opt(&b, MSG_FIELD_TEXT, span_str(s->text));
+	msg_put_opt(&b, MSG_FIELD_COUNTERS, buf_span(&counters));
 	if (msg_end(&b, 0))
 		(void)!channel_send(arg, buf_span(&b), NULL, 0);
 }

@@ -225,11 +225,13 @@ print_state(const struct msg_in *in)
 {
 	struct span name = msg_str(in, MSG_FIELD_SERVICE);
 	struct span text = msg_str(in, MSG_FIELD_TEXT);
+	struct span counters = msg_str(in, MSG_FIELD_COUNTERS);
 
-	printf("%-24.*s %7" PRIu64 " %10" PRIu64 " %8" PRIu64 "%s%.*s\n",
+	printf("%-24.*s %7" PRIu64 " %10" PRIu64 " %8" PRIu64 "%s%.*s%s%.*s\n",
 	    (int)name.n, name.p, msg_u64(in, MSG_FIELD_WORKERS),
 	    msg_u64(in, MSG_FIELD_GENERATION), msg_u64(in, MSG_FIELD_SESSIONS),
-	    text.n ? "  " : "", (int)text.n, text.p);
+	    text.n ? "  " : "", (int)text.n, text.p, counters.n ? "  " : "",
+	    (int)counters.n, counters.p);
 }
 
 /* Returns whether the answer has come to its end. */

@@ -365,6 +365,7 @@ services_each(services_fn *fn, void *arg)
 			.generation = s->generation,
 			.sessions = count_sessions(s),
 			.text = "",
+			.limits = s->limits,
 		};
 
 		if (s->want) {

@@ -11,6 +11,7 @@
 #define MASTER_SERVICES_H
 
 #include "master/daemon.h"
+#include "service/limits.h"
 
 /* Before all else; in a task. */
 void services_init(const struct daemon_setup *setup);
@@ -56,6 +57,7 @@ struct services_state {
 	unsigned generation;
 	int64_t sessions;
 	const char *text; /* "", or what is wrong with it */
+	const struct limits *limits; /* for its counters */
 };
 
 typedef void services_fn(const struct services_state *s, void *arg);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "mail/maillog.h"
+#include "service/counters.h"
 #include "service/service.h"
 
 #include <stdio.h>
@@ -28,6 +29,25 @@ status_of(enum queue_verdict v)
 }
 
 void
+count_verdict(enum queue_verdict v)
+{
+	switch (v) {
+	case QUEUE_SENT:
+		counter_add(COUNTER_SENT, 1);
+		break;
+	case QUEUE_BOUNCED:
+	case QUEUE_EXPIRED:
+		counter_add(COUNTER_BOUNCED, 1);
+		break;
+	case QUEUE_DELAYED:
+		counter_add(COUNTER_DEFERRED, 1);
+		break;
+	case QUEUE_PENDING:
+		break;
+	}
+}
+
+void
 decide_here(struct message *m, size_t n, enum queue_verdict v, const char *dsn,
     const char *text)
 {
@@ -35,6 +55,7 @@ decide_here(struct message *m, size_t n, enum queue_verdict v, const char *dsn,
 	const struct queue_rcpt *r = &q->rcpts[n];
 	int64_t now = service_wall();
 
+	count_verdict(v);
 	message_decide(m, n, v, span_str(dsn), SPAN("none"), span_str(text),
 	    now);
 	maillog_delivery(&(struct log_delivery){

@@ -261,9 +261,12 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 
 		if (!is_of(e, n))
 			continue;
-		message_decide(m, n, verdict_of(msg_u64(&r, MSG_FIELD_STATUS)),
-		    msg_str(&r, MSG_FIELD_DSN), msg_str(in, MSG_FIELD_RELAY),
-		    msg_str(&r, MSG_FIELD_TEXT),
+		enum queue_verdict v = verdict_of(
+		    msg_u64(&r, MSG_FIELD_STATUS));
+
+		count_verdict(v);
+		message_decide(m, n, v, msg_str(&r, MSG_FIELD_DSN),
+		    msg_str(in, MSG_FIELD_RELAY), msg_str(&r, MSG_FIELD_TEXT),
 		    (int64_t)msg_u64(in, MSG_FIELD_TIME_ENDED));
 	}
 	for (size_t i = 0; i < e->n; i++)

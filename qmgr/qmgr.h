@@ -91,6 +91,9 @@ void decide_here(struct message *m, size_t n, enum queue_verdict v,
 struct entry;
 void agent_deliver(struct entry *e);
 
+/* Counts a recipient's verdict, for `postrider status`. */
+void count_verdict(enum queue_verdict v);
+
 /* The destination died: defers all that waits for it. */
 void defer_waiting(struct destination *d);
 

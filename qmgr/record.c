@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "mail/maillog.h"
+#include "service/counters.h"
 #include "service/msg.h"
 #include "service/service.h"
 
@@ -291,6 +292,7 @@ end_message(struct op *op)
 	switch (op->kind) {
 	case OP_REMOVE:
 		maillog_removed(id_of(m));
+		counter_add(COUNTER_REMOVED, 1);
 		forget(m);
 		break;
 	case OP_DEFER:

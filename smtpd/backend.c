@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "dict/keys.h"
 #include "mail/address.h"
+#include "service/counters.h"
 #include "service/service.h"
 #include "smtpd/params.h"
 #include "task/task.h"
@@ -328,4 +329,10 @@ backend_has_room(uint64_t size)
 	if (need < (uint64_t)params.size_limit / 2 * 3)
 		need = (uint64_t)params.size_limit / 2 * 3;
 	return bytes > need && bytes - need >= size && inodes > 100;
+}
+
+void
+backend_refused(void)
+{
+	counter_add(COUNTER_REJECTS, 1);
 }

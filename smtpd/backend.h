@@ -102,4 +102,7 @@ enum smtpd_data backend_mail_commit(struct backend_mail *m,
 /* Forgets it, if it was not committed. NULL is fine. May sleep. */
 struct backend_mail *backend_mail_free(struct backend_mail *m);
 
+/* A refusal was logged: counts it for `postrider status`. */
+void backend_refused(void);
+
 #endif

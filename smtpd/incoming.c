@@ -3,6 +3,7 @@
 #include "mail/header.h"
 #include "mail/maillog.h"
 #include "mail/received.h"
+#include "service/counters.h"
 #include "service/service.h"
 #include "smtpd/backend.h"
 #include "smtpd/notify.h"
@@ -383,6 +384,7 @@ backend_mail_commit(struct backend_mail *m, char id_r[BACKEND_ID_MAX])
 	m->result = result_of(m->error);
 	if (m->result != SMTPD_DATA_OK)
 		return m->result;
+	counter_add(COUNTER_MESSAGES, 1);
 	log_mail(m);
 	notify_new(span_str(m->name.text));
 	snprintf(id_r, BACKEND_ID_MAX, "%s", m->id.text);

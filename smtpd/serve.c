@@ -53,6 +53,7 @@ log_refusal(struct client *c, const char *what, struct span reply)
 	    .proto = session_protocol(s),
 	    .helo = s->facts.helo,
 	});
+	backend_refused();
 }
 
 static void

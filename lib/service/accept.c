@@ -1,6 +1,7 @@
 #include "service/frame.h"
 
 #include "base/log.h"
+#include "service/counters.h"
 #include "service/fds.h"
 
 #include <errno.h>
@@ -87,6 +88,7 @@ accept_one(struct acceptor *ac, int listener)
 		service_conn_free(&a->conn);
 		return err;
 	}
+	counter_add(COUNTER_SESSIONS, 1);
 	if (!task_spawn(ac->fn, &a->conn, "%s %d", ac->name, a->conn.fd)) {
 		service_conn_free(&a->conn);
 		return -ENOMEM;

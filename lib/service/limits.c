@@ -25,6 +25,7 @@ struct row {
 struct table {
 	uint64_t magic;
 	uint64_t secret[2];
+	_Atomic uint64_t counters[LIMITS_COUNTERS];
 	struct row whole; /* of the empty key: always there */
 	struct row rows[LIMITS_ROWS];
 };
@@ -110,6 +111,21 @@ limits_detach(struct limits *l)
 	munmap(l->table, sizeof(*l->table));
 	free(l);
 	return NULL;
+}
+
+void
+limits_count_up(struct limits *l, unsigned counter, uint64_t n)
+{
+	must(counter < LIMITS_COUNTERS);
+	atomic_fetch_add_explicit(&l->table->counters[counter], n,
+	    memory_order_relaxed);
+}
+
+uint64_t
+limits_counter(const struct limits *l, unsigned counter)
+{
+	must(counter < LIMITS_COUNTERS);
+	return l->table->counters[counter];
 }
 
 static int64_t

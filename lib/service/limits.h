@@ -17,6 +17,7 @@
 
 enum {
 	LIMITS_ROWS = 4096,
+	LIMITS_COUNTERS = 32, /* that only grow; see counters.h */
 	LIMITS_COLUMNS = 64, /* workers of a service, of all generations */
 };
 
@@ -44,6 +45,10 @@ int64_t limits_count(const struct limits *l, struct span key);
 
 /* The sessions of the service as a whole: the row of the empty key. */
 int64_t limits_column_count(const struct limits *l, unsigned column);
+
+/* Adds to the counter of this number, and reads it. */
+void limits_count_up(struct limits *l, unsigned counter, uint64_t n);
+uint64_t limits_counter(const struct limits *l, unsigned counter);
 
 /* For master: the worker of this column is dead. */
 void limits_clear_column(struct limits *l, unsigned column);

@@ -298,6 +298,22 @@ def test_start_fg_stays_until_it_is_told(make_suite):
     wait_for("all to end", lambda: not suite.pids())
 
 
+def test_status_counts_what_was_done(suite):
+    suite.send("Subject: one\n\n")
+    suite.send("Subject: two\n\n")
+    suite.mailbox("alice").wait(2)
+    with suite.session() as wire:
+        wire.command("MAIL FROM:<x@client.test>", 250)
+        wire.command("RCPT TO:<nobody@example.test>", 550)
+    suite.log.wait(": removed", "qmgr", count=2)
+
+    def counted():
+        said = tool(suite, "postrider", "status").stdout
+        return (re.search(r" sessions=3 messages=2 rejects=1$", said, re.M)
+                and re.search(r"^qmgr .* sent=2 removed=2$", said, re.M))
+    wait_for("the counters", counted)
+
+
 def test_abort_ends_it_at_once(make_suite):
     suite = make_suite().start()
     with suite.session():

@@ -176,6 +176,27 @@ what_is_no_table_is_refused(void **state)
 #define TABLE_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, make_table, drop_table)
 
+static void
+counters_only_grow_whoever_dies(void **state)
+{
+	int table = limits_create();
+	struct limits *one = limits_attach(table, 0);
+	struct limits *two = limits_attach(table, 1);
+
+	(void)state;
+	assert_non_null(one);
+	assert_non_null(two);
+	limits_count_up(one, 3, 2);
+	limits_count_up(two, 3, 5);
+	assert_int_equal(limits_counter(one, 3), 7);
+	assert_int_equal(limits_counter(one, 4), 0);
+	limits_clear_column(one, 1);
+	assert_int_equal(limits_counter(one, 3), 7);
+	limits_detach(one);
+	limits_detach(two);
+	close(table);
+}
+
 int
 main(void)
 {
@@ -188,6 +209,7 @@ main(void)
 		TABLE_TEST(a_full_table_limits_nothing),
 		TABLE_TEST(processes_do_not_lose_counts),
 		TABLE_TEST(what_is_no_table_is_refused),
+		TEST(counters_only_grow_whoever_dies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,11 @@ backend_auth_free(struct sasl_exchange *x)
 	must(!x);
 }
 
+void
+backend_refused(void)
+{
+}
+
 bool
 backend_has_room(uint64_t size)
 {
