@@ -15,12 +15,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -339,6 +341,42 @@ try_all(enum fault_mode m, int e, const char *name)
 	return nth - 1;
 }
 
+/* At any moment, so inside the index's own system calls too. */
+static unsigned
+kill_at_random(unsigned times)
+{
+	unsigned seed = 1;
+
+	mode = FAULT_KILL;
+	error = 0;
+	for (nth = 0; nth < times; nth++) {
+		struct timespec t = { 0 };
+		pid_t child;
+
+		seed = seed * 1103515245 + 12345;
+		t.tv_nsec = (long)(seed >> 8) % 3000000;
+		nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		if (mkdir(dir, 0700) < 0)
+			die("%s: %s", dir, strerror(errno));
+		memset(told, 0, sizeof(*told));
+		fflush(NULL);
+		child = fork();
+		if (child == 0) {
+			fault_set(FAULT_NONE, 0, 0);
+			live();
+			_exit(EXIT_SUCCESS);
+		}
+		nanosleep(&t, NULL);
+		if (child < 0 || kill(child, SIGKILL) < 0 ||
+		    waitpid(child, NULL, 0) != child)
+			die("fork: %s", strerror(errno));
+		if (in_child(check) != EXIT_SUCCESS)
+			die("killed at random, %u: not as it should be", nth);
+	}
+	printf("killed at random: %u times\n", times);
+	return times;
+}
+
 int
 main(void)
 {
@@ -357,6 +395,7 @@ main(void)
 	n += try_all(FAULT_KILL, 0, "killed");
 	n += try_all(FAULT_CUT_NAMES, 0, "power cut, names lost");
 	n += try_all(FAULT_CUT_DATA, 0, "power cut, data lost");
+	n += kill_at_random(300);
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	printf("%u faults\n", n);
 	return n > 500 ? EXIT_SUCCESS : EXIT_FAILURE;
