@@ -16,15 +16,10 @@ static const uint8_t kinds[MSG_FIELDS_MAX] = {
 };
 
 enum {
-	TYPES_MAX = 64
+	TYPES_MAX = 96
 };
 
-/*
- * The table, read four times: names, and for each type the sets of its fields
- * as bits, by their numbers.
- */
-#define FBIT(field) (UINT64_C(1) << MSG_FIELD_##field) |
-
+/* The table, read twice: names, and what each type has of each field. */
 static const char *const names[TYPES_MAX] = {
 #define MSG(name, number) [number] = #name,
 #define REQUIRED(field)
@@ -33,31 +28,25 @@ static const char *const names[TYPES_MAX] = {
 #define MSG_END
 #include "service/msg.def"
 #undef MSG
+#undef REQUIRED
+#undef OPTIONAL
+#undef MANY
 #undef MSG_END
 };
 
-#define MSG(name, number) [number] =
-#define MSG_END 0,
-
-static const uint64_t required[TYPES_MAX] = {
-#undef REQUIRED
-#define REQUIRED(field) FBIT(field)
-#include "service/msg.def"
-#undef REQUIRED
-#define REQUIRED(field)
+enum rule {
+	RULE_NONE,
+	RULE_REQUIRED,
+	RULE_OPTIONAL,
+	RULE_MANY,
 };
 
-static const uint64_t optional[TYPES_MAX] = {
-#undef OPTIONAL
-#define OPTIONAL(field) FBIT(field)
-#include "service/msg.def"
-#undef OPTIONAL
-#define OPTIONAL(field)
-};
-
-static const uint64_t many[TYPES_MAX] = {
-#undef MANY
-#define MANY(field) FBIT(field)
+static const uint8_t rules[TYPES_MAX][MSG_FIELDS_MAX] = {
+#define MSG(name, number) [number] = {
+#define REQUIRED(field) [MSG_FIELD_##field] = RULE_REQUIRED,
+#define OPTIONAL(field) [MSG_FIELD_##field] = RULE_OPTIONAL,
+#define MANY(field) [MSG_FIELD_##field] = RULE_MANY,
+#define MSG_END },
 #include "service/msg.def"
 };
 
@@ -190,30 +179,35 @@ check_value(uint8_t name, struct span value)
 	return false;
 }
 
+/* Whether all fields are there that have to be. */
+static bool
+has_required(enum msg_type type, const bool seen[MSG_FIELDS_MAX])
+{
+	for (size_t i = 0; i < MSG_FIELDS_MAX; i++)
+		if (rules[type][i] == RULE_REQUIRED && !seen[i])
+			return false;
+	return true;
+}
+
 static bool
 check_fields(enum msg_type type, struct span fields)
 {
-	uint64_t seen = 0;
+	bool seen[MSG_FIELDS_MAX] = { false };
 
 	while (fields.n > 0) {
 		struct span value;
 		uint8_t name;
 
 		if (!take_field(&fields, &name, &value) ||
-		    name >= MSG_FIELDS_MAX)
+		    name >= MSG_FIELDS_MAX || rules[type][name] == RULE_NONE)
 			return false;
-		uint64_t bit = UINT64_C(1) << name;
-		bool once = (required[type] | optional[type]) & bit;
-
-		if (!once && !(many[type] & bit))
-			return false;
-		if (once && (seen & bit))
+		if (seen[name] && rules[type][name] != RULE_MANY)
 			return false;
 		if (!check_value(name, value))
 			return false;
-		seen |= bit;
+		seen[name] = true;
 	}
-	return (seen & required[type]) == required[type];
+	return has_required(type, seen);
 }
 
 bool
