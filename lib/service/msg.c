@@ -46,7 +46,9 @@ static const uint8_t rules[TYPES_MAX][MSG_FIELDS_MAX] = {
 #define REQUIRED(field) [MSG_FIELD_##field] = RULE_REQUIRED,
 #define OPTIONAL(field) [MSG_FIELD_##field] = RULE_OPTIONAL,
 #define MANY(field) [MSG_FIELD_##field] = RULE_MANY,
-#define MSG_END },
+#define MSG_END \
+	} \
+	,
 #include "service/msg.def"
 };
 
