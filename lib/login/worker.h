@@ -14,6 +14,7 @@
 
 #include "net/stream.h"
 #include "store/deliver.h"
+#include "task/task.h"
 
 struct conf;
 
@@ -50,11 +51,20 @@ MUST_USE int worker_warm_up(const struct conf *c, struct why *why);
 void worker_serve(const struct worker_spec *spec);
 
 /*
- * Watches a selected mailbox of the session: `bell` rings after each change. False: look now and then instead.
- * Ends with mbox_unwatch() or mbox_close(). Plain.
+ * News of a selected mailbox: the bell rings after each change, and since a ring
+ * is not remembered, ->pending says that one has come. Who looks clears it first.
  */
 struct mbox;
+struct worker_news {
+	struct bell bell;
+	bool pending;
+};
+
+/*
+ * Watches a selected mailbox of the session. False: look now and then instead.
+ * Ends with mbox_unwatch() or mbox_close(). Plain.
+ */
 MUST_USE bool worker_watch(struct session_in *in, struct mbox *m,
-    struct bell *bell);
+    struct worker_news *news);
 
 #endif
