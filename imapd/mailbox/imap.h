@@ -22,14 +22,15 @@
 #include "base/arena.h"
 #include "imapd/format/out.h"
 #include "imapd/parse/command.h"
+#include "imapd/parse/frame.h"
 #include "login/worker.h"
 #include "net/stream.h"
 #include "store/store.h"
 
 enum {
 	IMAP_TEXT_MAX = 64 << 10, /* a command with its literals */
-	IMAP_IN_MAX = 32 << 10, /* of the stream, while a command runs */
-	IMAP_OUT_MAX = 32 << 10,
+	IMAP_IN_MAX = 16 << 10, /* of the stream, while a command runs */
+	IMAP_OUT_MAX = 16 << 10,
 	IMAP_ARENA_MAX = 512 << 10, /* what one command may take */
 };
 
@@ -80,11 +81,16 @@ struct imap {
 	struct imap_counts counts;
 
 	/* The session's own. */
-	struct room *room;
+	struct room *room; /* NULL: no command is under way */
+	struct span tag; /* of the command */
+	unsigned errors; /* bad commands in a row */
+	uint32_t recent; /* as the client was told */
 	const char *reason; /* why it ended, for the log */
-	struct bell news; /* rings when a watched mailbox has changed */
+	struct worker_news news; /* of the mailbox, in IDLE */
+	char *long_text; /* a *text_r from the heap */
+	char text[256]; /* one from imap_textf() */
+	char tag_bytes[FRAME_TAG_MAX];
 	char mailbox_name[STORE_NAME_MAX];
-	char text[256]; /* for *text_r of a command: imap_textf() */
 };
 
 /* Serves a session from its login to its end. May sleep. */
