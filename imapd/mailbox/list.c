@@ -9,6 +9,8 @@ enum {
 	LINES_A_TURN = 256,
 };
 
+_Static_assert(PATTERN_NAME_MAX == STORE_NAME_MAX, "names fit");
+
 struct list_step {
 	struct store_user *user;
 	struct arena *arena;

@@ -1,7 +1,5 @@
 #include "imapd/mailbox/pattern.h"
 
-#include "store/store.h"
-
 /*
  * After each byte of the pattern, at which places of the name it may have
  * arrived: so there is no going back, whatever the pattern.
@@ -9,7 +7,7 @@
 static bool
 fits(struct span pattern, struct span name, bool any_case)
 {
-	bool at[STORE_NAME_MAX + 1] = { true };
+	bool at[PATTERN_NAME_MAX + 1] = { true };
 
 	for (size_t i = 0; i < pattern.n; i++) {
 		char c = pattern.p[i];
@@ -38,7 +36,7 @@ fits(struct span pattern, struct span name, bool any_case)
 bool
 pattern_fits(struct span pattern, struct span name)
 {
-	if (pattern.n > PATTERN_MAX || name.n > STORE_NAME_MAX)
+	if (pattern.n > PATTERN_MAX || name.n > PATTERN_NAME_MAX)
 		return false;
 	return fits(pattern, name, span_ieq(name, SPAN("INBOX")));
 }

@@ -11,6 +11,7 @@
 #include "base/span.h"
 
 enum {
+	PATTERN_NAME_MAX = 200, /* bytes of a name: STORE_NAME_MAX */
 	PATTERN_MAX = 512, /* bytes: what is longer fits no name */
 };
 
