@@ -1,7 +1,9 @@
 /*
  * The table of commands: when each is allowed, and what does it.
  */
+#include "imapd/mailbox/fetch.h"
 #include "imapd/mailbox/private.h"
+#include "imapd/mailbox/search.h"
 
 #include <stdlib.h>
 

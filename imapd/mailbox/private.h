@@ -107,7 +107,6 @@ imap_command_fn imap_idle;
 imap_command_fn imap_list;
 imap_command_fn imap_move;
 imap_command_fn imap_rename;
-imap_command_fn imap_search;
 imap_command_fn imap_select;
 imap_command_fn imap_status;
 imap_command_fn imap_store;
@@ -120,9 +119,6 @@ imap_command_fn imap_unselect;
  */
 MUST_USE bool imap_take_seqs(struct imap *s, const struct imap_command *c,
     struct uidset *seqs_r, const char **text_r);
-
-enum imap_done imap_fetch(struct imap *s, const struct imap_command *c,
-    const struct uidset *seqs, const char **text_r);
 
 /* Closes the mailbox that is selected, if one is. May sleep. */
 void imap_leave(struct imap *s);
