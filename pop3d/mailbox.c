@@ -1,11 +1,13 @@
 #include "pop3d/mailbox.h"
 
 #include "base/scan.h"
+#include "pop3d/uidl.h"
 
 #include <inttypes.h>
 
 enum {
-	ROW_MAX = 48, /* bytes of one row of LIST or UIDL, and of the end */
+	/* Bytes of one row of LIST or UIDL, and of the end. */
+	ROW_MAX = POP3_UIDL_MAX + 32,
 };
 
 static void
@@ -47,11 +49,12 @@ put_row(struct pop3_mailbox *s, size_t i)
 {
 	const struct pop3_message *m = &s->messages[i];
 
+	buf_putf(s->out, "%zu ", i + 1);
 	if (s->is_uidl)
-		buf_putf(s->out, "%zu %" PRIu32 ".%" PRIu32 "\r\n", i + 1,
-		    s->uidvalidity, m->uid);
+		pop3_uidl_put(s->out, s->uidl_format, s->uidvalidity, m->uid);
 	else
-		buf_putf(s->out, "%zu %" PRIu64 "\r\n", i + 1, m->size);
+		buf_putf(s->out, "%" PRIu64, m->size);
+	buf_put(s->out, SPAN("\r\n"));
 }
 
 /* As many rows as there is room for. */

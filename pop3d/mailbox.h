@@ -6,8 +6,8 @@
  * It is given the client's lines and appends replies to ->out; what it cannot do
  * itself stands in ->want, and the caller answers with the function named there.
  *
- * A message's unique-id is "UIDVALIDITY.UID", which never changes as long as
- * IMAP's UIDs do not. Messages are deleted by a QUIT, all in one go, and by
+ * A message's unique-id is made of its UIDVALIDITY and UID (uidl.h), and never
+ * changes as long as IMAP's UIDs do not. Messages are deleted by a QUIT, all in one go, and by
  * nothing else: a connection that is lost deletes none (section 6).
  */
 #ifndef POP3D_MAILBOX_H
@@ -45,6 +45,7 @@ struct pop3_mailbox {
 	struct pop3_message *messages; /* the caller's */
 	size_t n;
 	uint32_t uidvalidity;
+	const char *uidl_format; /* one that was checked */
 	struct buf *out;
 	enum pop3_want want;
 	size_t at;

@@ -367,6 +367,19 @@ class Suite:
             self.add_login(f"{name}@{self.domain}", password)
         return self
 
+    def with_mailboxes(self):
+        """IMAP and POP3, with TLS and without; after both of the above."""
+        for name, program in (("imap", "imapd"), ("pop3", "pop3d")):
+            for service, options in (
+                    (name, ""),
+                    (name + "s", f" -o {program}_tls_wrappermode=yes")):
+                self.services[service] = (
+                    f"{self.addr}:{self.port(service)} inet n - n - 2000 "
+                    f"{program}{options}")
+        if is_root():
+            self.params["login_owner"] = "postrider-login"
+        return self
+
     def add_login(self, user, password, *words):
         self.run("postuser", "-c", self.etc, "add", user, *words,
                  stdin=password.encode() + b"\n")

@@ -348,9 +348,13 @@ class Talk:
         self.values[f"{s.name}.dir"] = str(suite.dir)
         self.values[f"{s.name}.conf"] = str(suite.etc)
         self.values[f"{s.name}.domain"] = suite.domain
+        passwords = {}
         for part in s.words["parts"]:
             if part.verb == "user":
                 self.new_user(suite, part.words)
+                if part.words["password"]:
+                    passwords[part.words["name"]] = self.expand(
+                        part.words["password"])
                 continue
             name = part.words["file"]
             lines = [self.expand_known(line) for line in part.words["lines"]]
@@ -358,6 +362,8 @@ class Talk:
                 self.override(suite, lines)
             suite.files[name] = suite.files.get(name, "") + "".join(
                 line + "\n" for line in lines)
+        if passwords:
+            suite.with_tls().with_auth(**passwords).with_mailboxes()
 
     def expand_known(self, line):
         """In files of configuration ${x} may well be theirs."""

@@ -53,6 +53,13 @@ MUST_USE int worker_warm_up(const struct conf *c, struct why *why);
 void worker_serve(const struct worker_spec *spec);
 
 /*
+ * Logs a line about a session: "pop3(alice@demo.test)<123><name>: text", as
+ * Dovecot does and tools expect. Plain.
+ */
+void worker_log(const struct session_in *in, const char *fmt, ...)
+    PRINTF_LIKE(2, 3);
+
+/*
  * Watches a selected mailbox of the session: `bell` rings after each change.
  * False: look now and then instead. Ends with mbox_unwatch() or mbox_close().
  * Plain.

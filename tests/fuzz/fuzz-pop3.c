@@ -86,6 +86,7 @@ use(struct span *rest, struct buf *out)
 		.n = COUNT_OF(messages),
 		.out = out,
 		.errors_max = 10,
+		.uidl_format = "%v.%u",
 	};
 
 	pop3_begin(&s);

@@ -281,6 +281,7 @@ begin(struct pop3_mailbox *s, struct pop3_message *messages, size_t n,
 		.messages = messages,
 		.n = n,
 		.uidvalidity = 77,
+		.uidl_format = "%v.%u",
 		.out = out,
 		.errors_max = 100,
 	};
