@@ -11,9 +11,9 @@
 #include "mail/maps.h"
 #include "mail/routing.h"
 #include "queue/queue.h"
+#include "service/tls.h"
 #include "smtpd/backend.h"
 #include "smtpd/complete.h"
-#include "service/tls.h"
 
 struct params {
 	const char *myhostname;

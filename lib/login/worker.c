@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "login/name.h"
 #include "service/msg.h"
 #include "service/service.h"
 #include "store/store.h"
@@ -57,6 +58,8 @@ worker_warm_up(const struct conf *c, struct why *why)
 {
 	int err = conf_get_struct(c, fields, COUNT_OF(fields), &params, why);
 
+	if (!err)
+		err = login_name_read(c, why);
 	if (err || service_checking())
 		return err;
 	if (!service_root())
