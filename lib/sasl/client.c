@@ -1,38 +1,26 @@
 #include "sasl/client.h"
 
-#include "base/log.h"
-#include "net/channel.h"
-#include "service/msg.h"
-
-#include <errno.h>
 #include <stdlib.h>
 
 enum {
 	PACKET_MAX = SASL_ANSWER_MAX,
-	KEEP_MAX = 1 << 18,
-	RETRY_MIN_MS = 50,
-	RETRY_MAX_MS = 2000,
 	AWAY_MS = 3000, /* that an answer waits for authd to come back */
 };
 
-/* One of the process; only its task changes ->channel. */
-static struct {
-	struct channel *channel; /* NULL: authd is away */
-	bool broken; /* it is about to be seen that authd is gone */
-	bool up; /* ->asked and ->back are made */
-	struct link asked; /* exchanges that wait for an answer */
-	struct bell back; /* authd is */
-	uint32_t next_id;
-} client;
+static struct rpc *authd; /* one of the process */
 
 static void
 set_up(void)
 {
-	if (client.up)
-		return;
-	list_init(&client.asked);
-	bell_init(&client.back, "authd");
-	client.up = true;
+	if (!authd)
+		authd = rpc_new("the authentication server", PACKET_MAX);
+}
+
+void
+sasl_serve(void *path)
+{
+	set_up();
+	rpc_keep(authd, path);
 }
 
 static enum sasl_result
@@ -40,10 +28,7 @@ settle(struct sasl_exchange *x, enum sasl_result result, struct span text)
 {
 	x->result = result;
 	x->text = text;
-	x->asked = false;
 	x->open = result == SASL_ANSWER_CONTINUE;
-	link_remove(&x->link);
-	bell_ring(&x->answered);
 	return result;
 }
 
@@ -76,101 +61,27 @@ result_of(enum msg_type type, enum sasl_result *result_r)
 	return false;
 }
 
-/* An answer belongs to who asked; if he is gone it is nobody's. */
-static void
-take_answer(struct span packet)
+static enum sasl_result
+take_answer(struct sasl_exchange *x)
 {
+	const struct msg_in *in = &x->call.in;
 	enum sasl_result result;
-	struct msg_in in;
 
-	if (!msg_read(packet, &in) || !result_of(in.type, &result)) {
-		log_warning("authd said what is no answer");
-		return;
-	}
-	for (struct link *l = client.asked.next; l != &client.asked;
-	     l = l->next) {
-		struct sasl_exchange *x = container_of(l, struct sasl_exchange,
-		    link);
-
-		if (x->id != in.id)
-			continue;
-		memcpy(x->bytes, packet.p, packet.n);
-		must(msg_read((struct span){ x->bytes, packet.n }, &in));
-		x->user = msg_str(&in, MSG_FIELD_USER);
-		x->fields = msg_str(&in, MSG_FIELD_FIELDS);
-		x->token = msg_str(&in, MSG_FIELD_TOKEN);
-		x->challenge = msg_str(&in, MSG_FIELD_CHALLENGE);
-		settle(x, result, msg_str(&in, MSG_FIELD_TEXT));
-		return;
-	}
-}
-
-/* Until authd is gone. False: we are to end. */
-static bool
-stay_connected(void)
-{
-	int fds[SOCK_FDS_MAX];
-	enum stream_result r;
-	struct span packet;
-	size_t n;
-
-	bell_ring(&client.back);
-	for (;;) {
-		n = 0;
-		r = channel_recv(client.channel, TASK_NEVER, &packet, fds, &n);
-		while (n > 0)
-			task_close(fds[--n]);
-		if (r != STREAM_OK)
-			break;
-		take_answer(packet);
-	}
-	client.channel = channel_free(client.channel);
-	while (!list_empty(&client.asked)) {
-		struct sasl_exchange *x = container_of(client.asked.next,
-		    struct sasl_exchange, link);
-
-		x->lost = true;
-		settle_away(x);
-	}
-	return r != STREAM_CANCELLED;
-}
-
-void
-sasl_serve(void *path)
-{
-	int64_t retry = RETRY_MIN_MS;
-	bool said = false;
-
-	set_up();
-	for (;;) {
-		int fd = sock_unix_connect(path);
-
-		if (fd >= 0) {
-			client.channel = channel_new(fd, PACKET_MAX, KEEP_MAX);
-			client.broken = false;
-			retry = RETRY_MIN_MS;
-			said = false;
-			if (!stay_connected())
-				return;
-		} else if (!said) {
-			log_warning("the authentication server is away: %s: %s",
-			    (const char *)path, strerror(-fd));
-			said = true;
-		}
-		if (task_sleep(task_after(retry)) == TASK_CANCELLED)
-			return;
-		retry = retry * 2 < RETRY_MAX_MS ? retry * 2 : RETRY_MAX_MS;
-	}
+	task_close(x->call.fd);
+	if (!result_of(in->type, &result))
+		return settle_away(x);
+	x->user = msg_str(in, MSG_FIELD_USER);
+	x->fields = msg_str(in, MSG_FIELD_FIELDS);
+	x->token = msg_str(in, MSG_FIELD_TOKEN);
+	x->challenge = msg_str(in, MSG_FIELD_CHALLENGE);
+	return settle(x, result, msg_str(in, MSG_FIELD_TEXT));
 }
 
 struct sasl_exchange *
 sasl_new(void)
 {
-	struct sasl_exchange *x = zalloc(sizeof(*x));
-
 	set_up();
-	bell_init(&x->answered, "authd's answer");
-	return x;
+	return zalloc(sizeof(struct sasl_exchange));
 }
 
 static void
@@ -180,9 +91,8 @@ cancel(struct sasl_exchange *x)
 	struct buf b;
 
 	buf_init(&b, packet, sizeof(packet));
-	msg_begin(&b, MSG_CANCEL, x->id);
-	if (msg_end(&b, 0) && client.channel)
-		(void)!channel_send(client.channel, buf_span(&b), NULL, 0);
+	msg_begin(&b, MSG_CANCEL, x->call.id);
+	(void)!rpc_tell(authd, &b);
 	x->open = false;
 }
 
@@ -204,35 +114,22 @@ wait_for_authd(int64_t deadline)
 {
 	int64_t by = task_after(AWAY_MS);
 
-	if (deadline < by)
-		by = deadline;
-	while (!client.channel || client.broken)
-		if (bell_wait(&client.back, by) != TASK_READY)
-			return false;
-	return true;
+	return rpc_wait(authd, deadline < by ? deadline : by);
 }
 
 /* Sends what is in `b` and waits for what comes of it. */
 static enum sasl_result
 ask(struct sasl_exchange *x, struct buf *b, int64_t deadline)
 {
-	bool sent = msg_end(b, 0) && client.channel &&
-	    channel_send(client.channel, buf_span(b), NULL, 0);
+	enum rpc_result r = rpc_ask(authd, &x->call, b, deadline);
 
+	x->lost = !b->overflow && (r == RPC_AWAY || r == RPC_LOST);
 	explicit_bzero(b->storage, b->max);
-	x->lost = client.broken = !sent && !b->overflow;
-	if (!sent)
-		return settle_away(x);
-	x->asked = true;
-	list_append(&client.asked, &x->link);
-	while (x->asked)
-		if (bell_wait(&x->answered, deadline) != TASK_READY &&
-		    x->asked) {
-			/* What comes later is nobody's. */
-			cancel(x);
-			return settle_away(x);
-		}
-	return x->result;
+	if (r == RPC_ANSWERED)
+		return take_answer(x);
+	if (r == RPC_TIMEOUT || r == RPC_CANCELLED)
+		cancel(x);
+	return settle_away(x);
 }
 
 /* A new question never gets the answer to an old one. */
@@ -244,10 +141,10 @@ begin(struct sasl_exchange *x, char *packet, size_t size, enum msg_type type)
 	if (x->open && type != MSG_CONT)
 		cancel(x);
 	if (type != MSG_CONT)
-		x->id = ++client.next_id;
+		rpc_begin(authd, &x->call, x->bytes, sizeof(x->bytes));
 	x->user = x->fields = x->token = x->challenge = SPAN("");
 	buf_init(&b, packet, size);
-	msg_begin(&b, type, x->id);
+	msg_begin(&b, type, x->call.id);
 	return b;
 }
 

@@ -21,10 +21,9 @@
 #ifndef SASL_CLIENT_H
 #define SASL_CLIENT_H
 
-#include "base/list.h"
 #include "base/span.h"
 #include "sasl/user.h"
-#include "task/task.h"
+#include "service/rpc.h"
 
 enum {
 	SASL_RESPONSE_MAX = 4096, /* bytes; what is longer is refused */
@@ -60,12 +59,9 @@ struct sasl_exchange {
 	struct span text;
 
 	/* lib/sasl's own. */
-	uint32_t id;
-	bool asked; /* an answer is due */
+	struct rpc_call call;
 	bool lost; /* the connection was, before it came */
 	bool open; /* authd waits for a response */
-	struct link link;
-	struct bell answered;
 	char bytes[SASL_ANSWER_MAX];
 };
 
