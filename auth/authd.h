@@ -10,7 +10,9 @@
 
 #include "auth/cache.h"
 #include "auth/fair.h"
+#include "auth/grant.h"
 #include "auth/penalty.h"
+#include "auth/places.h"
 #include "auth/users.h"
 #include "net/channel.h"
 #include "sasl/mech.h"
@@ -50,14 +52,16 @@ extern struct authd authd;
 /* Makes what is in it, once settings and users are there. `places` to hash. */
 void authd_init(size_t places);
 
-/* Puts other settings and tables in place, from now on. Takes `u` over. */
-void authd_change(const struct authd_settings *s, struct users *u);
+/* Puts other settings and tables in place, from now on. Takes them over. */
+void authd_change(const struct authd_settings *s, struct users *u,
+    struct places *p);
 
 /* A client of ours: a daemon. It lives until its last request has ended. */
 struct peer {
 	struct channel *channel; /* NULL: it is gone */
 	struct hash exchanges; /* by id: those that wait for a response */
 	size_t holders;
+	pid_t pid; /* of the daemon */
 };
 
 /* An exchange, and then a login that is under way. */

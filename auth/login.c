@@ -15,6 +15,7 @@ struct authd authd;
 
 static const char failed[] = "authentication failure";
 static const char unavailable[] = "temporary failure of the user table";
+static const char no_session[] = "no session can be had now";
 
 static struct penalty_limits
 limits_of(const struct authd_settings *s)
@@ -47,7 +48,7 @@ authd_init(size_t places)
 }
 
 void
-authd_change(const struct authd_settings *s, struct users *u)
+authd_change(const struct authd_settings *s, struct users *u, struct places *p)
 {
 	authd.settings = *s;
 	authd.penalty.limits = limits_of(s);
@@ -55,6 +56,7 @@ authd_change(const struct authd_settings *s, struct users *u)
 	authd.users = u;
 	cache_wipe(&authd.cache);
 	authd.cache.max = (size_t)s->cache_size;
+	places_use(p);
 }
 
 struct login *
@@ -290,7 +292,8 @@ answer_absent(struct peer *p, uint32_t id)
 }
 
 static void
-send_ok(struct peer *p, uint32_t id, struct span user, struct span fields)
+send_ok(struct peer *p, uint32_t id, struct span user, struct span fields,
+    struct span token)
 {
 	char *packet = zalloc(AUTHD_PACKET_MAX);
 	struct buf b;
@@ -299,11 +302,49 @@ send_ok(struct peer *p, uint32_t id, struct span user, struct span fields)
 	msg_begin(&b, MSG_OK, id);
 	msg_put_str(&b, MSG_FIELD_USER, user);
 	msg_put_opt(&b, MSG_FIELD_FIELDS, fields);
+	msg_put_opt(&b, MSG_FIELD_TOKEN, token);
 	if (!msg_end(&b, 0))
 		answer_text(p, id, MSG_TEMPFAIL, unavailable, user);
 	else if (p->channel)
 		(void)!channel_send(p->channel, buf_span(&b), NULL, 0);
+	explicit_bzero(packet, AUTHD_PACKET_MAX);
 	free(packet);
+}
+
+/* Only these have a mailbox to go to. */
+static bool
+has_session(struct span service)
+{
+	return span_eq(service, SPAN("imap")) || span_eq(service, SPAN("pop3"));
+}
+
+/* The broker knows of it before the front does. */
+static void
+grant(const struct login *l, const struct found *f)
+{
+	struct span user = { l->mech.user, l->mech.user_n };
+	struct mailbox_place place;
+	struct grant_facts facts = {
+		.service = { l->service, l->service_n },
+		.user = user,
+		.fields = f->user.fields,
+		.place = &place,
+		.front = l->peer->pid,
+	};
+	char token[GRANT_TOKEN];
+	struct why why;
+
+	if (places_find(user, f->user.fields, f->arena, &place, &why) !=
+		DICT_FOUND ||
+	    !grant_token(&facts, token, &why)) {
+		log_error("no session for user %.*s: %s", (int)user.n, user.p,
+		    why.text);
+		answer_text(l->peer, l->id, MSG_TEMPFAIL, no_session, user);
+		return;
+	}
+	send_ok(l->peer, l->id, user, f->user.fields,
+	    (struct span){ token, sizeof(token) });
+	explicit_bzero(token, sizeof(token));
 }
 
 static void
@@ -336,7 +377,10 @@ decide_and_answer(struct login *l, struct penalty_row *row)
 	}
 	switch (d) {
 	case DECIDED_YES:
-		send_ok(l->peer, l->id, user, f.user.fields);
+		if (has_session(service))
+			grant(l, &f);
+		else
+			send_ok(l->peer, l->id, user, f.user.fields, SPAN(""));
 		break;
 	case DECIDED_NO:
 	case DECIDED_NO_AGAIN:
@@ -378,7 +422,7 @@ login_find_user(void *arg)
 	if (!find(user, &f) || f.broken)
 		answer_text(l->peer, l->id, MSG_TEMPFAIL, unavailable, user);
 	else if (f.exists)
-		send_ok(l->peer, l->id, user, f.user.fields);
+		send_ok(l->peer, l->id, user, f.user.fields, SPAN(""));
 	else
 		answer_absent(l->peer, l->id);
 	login_free(l);

@@ -1,6 +1,7 @@
 /*
  * authd - knows the users and verifies their passwords; nobody else sees the
- * tables. It opens them, hashes in a pool, and speaks only with daemons of ours.
+ * tables. It opens them, hashes in a pool, speaks only with daemons of ours, and
+ * tells the broker who has logged in.
  */
 #include "auth/authd.h"
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -38,11 +40,13 @@ static const struct conf_field fields[] = {
 struct next {
 	struct authd_settings settings;
 	struct users *users;
+	struct places *places;
 };
 static _Atomic(struct next *) next_settings;
 
 static struct task *watcher;
-static size_t places;
+static size_t hashers;
+static char broker_socket[] = "auth/broker";
 
 static void
 allow(const char *path, void *arg)
@@ -70,6 +74,35 @@ warm_libraries(void)
 	    &why);
 }
 
+/* For dict_on_open(): tables of mailboxes, which are opened anew later. */
+static void
+allow_table(const char *path, const struct stat *st)
+{
+	static char last[2048];
+	char dir[2048];
+
+	(void)st;
+	snprintf(dir, sizeof(dir), "%s", path);
+	if (strcmp(dirname(dir), last) == 0)
+		return;
+	snprintf(last, sizeof(last), "%s", dir);
+	sandbox_allow(last, false);
+}
+
+static int
+open_places(const struct conf *c, struct why *why)
+{
+	struct places *p;
+
+	dict_on_open(allow_table);
+	p = places_open(c, why);
+	dict_on_open(NULL);
+	if (!p)
+		return -1;
+	places_use(p);
+	return 0;
+}
+
 static int
 warm_up(const struct conf *c, struct why *why)
 {
@@ -78,9 +111,9 @@ warm_up(const struct conf *c, struct why *why)
 
 	if (conf_get_number(c, "cpu_threads", CONF_INT, &threads, why) < 0)
 		return -1;
-	places = threads > 0 ? (size_t)threads
-	    : online > 0     ? (size_t)online
-			     : 1;
+	hashers = threads > 0 ? (size_t)threads
+	    : online > 0      ? (size_t)online
+			      : 1;
 	authd.users = users_open(authd.settings.user_maps, why);
 	if (!authd.users)
 		return -1;
@@ -88,7 +121,7 @@ warm_up(const struct conf *c, struct why *why)
 	sandbox_allow(conf_dir(c), false);
 	users_each_file(authd.users, allow, NULL);
 	warm_libraries();
-	return 0;
+	return open_places(c, why);
 }
 
 static int
@@ -99,13 +132,18 @@ reload(struct conf *c, struct why *why)
 	if (conf_get_struct(c, fields, COUNT_OF(fields), &n->settings, why) ==
 	    0)
 		n->users = users_open(n->settings.user_maps, why);
-	if (!n->users) {
+	if (n->users)
+		n->places = places_open(c, why);
+	if (!n->places) {
+		users_drop(n->users);
 		free(n);
 		return -1;
 	}
 	old = atomic_exchange(&next_settings, n);
-	if (old)
+	if (old) {
 		users_drop(old->users);
+		places_close(old->places);
+	}
 	free(old);
 	return 0;
 }
@@ -120,7 +158,7 @@ watch(void *arg)
 
 		if (!n)
 			continue;
-		authd_change(&n->settings, n->users);
+		authd_change(&n->settings, n->users, n->places);
 		free(n);
 	}
 	watcher = NULL;
@@ -142,9 +180,10 @@ serve(void *arg)
 	int64_t by;
 
 	(void)arg;
-	authd_init(places);
+	authd_init(hashers);
 	watcher = task_spawn(watch, NULL, "settings");
-	if (!watcher)
+	if (!watcher ||
+	    !task_spawn(grant_serve, broker_socket, "ask the broker"))
 		die("no memory for a task");
 	service_accept(serve_conn, "client of authd");
 	by = task_after(DRAIN_MS);
@@ -160,7 +199,8 @@ main(int argc, char **argv)
 	static const struct service_spec spec = {
 		.name = "authd",
 		.user = SERVICE_AUTH,
-		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_FILES,
+		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX |
+		    SANDBOX_FILES,
 		.fields = fields,
 		.fields_n = COUNT_OF(fields),
 		.params = &authd.settings,

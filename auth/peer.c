@@ -195,6 +195,7 @@ peer_serve(int fd)
 
 	p->channel = channel_new(fd, AUTHD_PACKET_MAX, KEEP_MAX);
 	p->holders = 1;
+	p->pid = channel_peer(p->channel).pid;
 	hash_init(&p->exchanges, id_of);
 	while (channel_recv(p->channel, TASK_NEVER, &packet, fds, &n) ==
 	    STREAM_OK) {

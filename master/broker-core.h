@@ -15,11 +15,21 @@ enum {
 	BROKER_WORKERS_MAX = 4096,
 };
 
+/* What a worker runs. */
+enum broker_program {
+	BROKER_DELIVER,
+	BROKER_IMAP,
+	BROKER_POP3,
+	BROKER_PROGRAMS,
+};
+
 /* Packed: its bytes are the key. */
 struct broker_key {
 	uint64_t uid;
 	uint64_t gid;
 	uint64_t slot;
+	uint64_t program; /* enum broker_program */
+	uint64_t root; /* of a mailbox process: broker_root() */
 };
 
 /* Embedded in what the broker knows of a process. */
@@ -32,10 +42,28 @@ struct broker {
 	bool is_root;
 	uid_t own_uid;
 	uid_t first_valid_uid;
+	uint64_t secret[2];
 	struct hash workers;
 };
 
-void broker_init(struct broker *b, uid_t own_uid, uid_t first_valid_uid);
+/* The secret keeps users from choosing who shares a process with them. */
+void broker_init(struct broker *b, uid_t own_uid, uid_t first_valid_uid,
+    const uint64_t secret[2]);
+
+/* The program behind the name of a service, "imap". False: there is none. */
+MUST_USE bool broker_program(struct span service, enum broker_program *p_r);
+
+/* "imap". */
+const char *broker_program_name(enum broker_program p);
+
+/*
+ * The slot of a user, always the same: one of `workers`, or with 0 one that no
+ * other user has.
+ */
+uint64_t broker_slot(const struct broker *b, struct span user, size_t workers);
+
+/* What stands for the folder below which a worker may work. */
+uint64_t broker_root(const struct broker *b, struct span root);
 
 /* Whether there may be a worker of this key. False: `why` says why not. */
 MUST_USE bool broker_may(const struct broker *b, const struct broker_key *key,

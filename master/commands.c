@@ -11,6 +11,8 @@ static const struct command commands[] = {
 	{ "postlogd", COMMAND_SINGLE, NULL },
 	{ "broker", COMMAND_SINGLE, NULL },
 	{ "authd", COMMAND_SINGLE, NULL },
+	{ "imapd", COMMAND_WORKERS, NULL },
+	{ "pop3d", COMMAND_WORKERS, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },
 	{ "cleanup", COMMAND_BUILT_IN, "smtpd" },
@@ -37,8 +39,6 @@ static const struct command commands[] = {
 	{ "tlsproxy", COMMAND_NOT_YET, NULL },
 	{ "qmqpd", COMMAND_NOT_YET, NULL },
 	{ "lmtpd", COMMAND_NOT_YET, NULL },
-	{ "imapd", COMMAND_NOT_YET, NULL },
-	{ "pop3d", COMMAND_NOT_YET, NULL },
 	{ "dnsd", COMMAND_NOT_YET, NULL },
 };
 

@@ -11,12 +11,13 @@ enum whose {
 	OWNER,
 	NET,
 	LOGIN,
+	AUTH,
 	DROP,
 };
 
 /*
- * incoming: smtpd makes files in it and cannot list it. private, public and login
- * may be passed through: the sockets in them have modes of their own.
+ * incoming: smtpd makes files in it and cannot list it. private, public, login and
+ * auth may be passed through: the sockets in them have modes of their own.
  */
 static const struct dir {
 	const char *name;
@@ -32,6 +33,7 @@ static const struct dir {
 	{ "maildrop", 01730, OWNER, DROP },
 	{ "private", 0710, OWNER, NET },
 	{ "login", 0710, OWNER, LOGIN },
+	{ "auth", 0710, OWNER, AUTH },
 	{ "public", 0710, OWNER, DROP },
 	{ "pid", 0755, ROOT, ROOT },
 };
@@ -67,7 +69,9 @@ dirs_owners(const struct conf *c, struct dirs_owners *o_r, struct why *why)
 	err = dirs_user(c, "mail_owner", &o_r->owner, why);
 	if (!err)
 		err = dirs_user(c, "net_owner", &o_r->net, why);
-	return err ? err : dirs_user(c, "login_owner", &o_r->login, why);
+	if (!err)
+		err = dirs_user(c, "login_owner", &o_r->login, why);
+	return err ? err : dirs_user(c, "auth_owner", &o_r->auth, why);
 }
 
 static uid_t
@@ -90,6 +94,8 @@ gid_of(const struct dirs_owners *o, enum whose w)
 		return o->net.gid;
 	case LOGIN:
 		return o->login.gid;
+	case AUTH:
+		return o->auth.gid;
 	case DROP:
 		return o->drop;
 	case ROOT:

@@ -15,6 +15,7 @@ struct dirs_owners {
 	struct privs owner; /* mail_owner */
 	struct privs net; /* net_owner; its group */
 	struct privs login; /* login_owner; its group */
+	struct privs auth; /* auth_owner; its group */
 	gid_t drop; /* setgid_group */
 };
 

@@ -79,12 +79,13 @@ take_overrides(struct plan *p, struct plan_service *s,
 
 static void
 add_path(struct plan *p, struct plan_service *s, const char *dir,
-    const char *name, int type, mode_t mode)
+    const char *name, int type, mode_t mode, enum plan_group group)
 {
 	s->sockets[s->sockets_n++] = (struct plan_socket){
 		.path = text(p, "1/2", dir, name),
 		.type = type,
 		.mode = mode,
+		.group = group,
 	};
 }
 
@@ -99,21 +100,30 @@ find_sockets(struct plan *p, struct plan_service *s,
 	const char *command = s->command->name;
 
 	if (strcmp(command, "qmgr") == 0) {
-		add_path(p, s, "private", "qmgr", SOCK_SEQPACKET, 0660);
-		add_path(p, s, "public", "showq", SOCK_SEQPACKET, 0666);
+		add_path(p, s, "private", "qmgr", SOCK_SEQPACKET, 0660,
+		    PLAN_NET);
+		add_path(p, s, "public", "showq", SOCK_SEQPACKET, 0666,
+		    PLAN_NET);
 	} else if (strcmp(command, "broker") == 0) {
-		add_path(p, s, "private", "broker", SOCK_SEQPACKET, 0600);
+		/* In this order: it tells its clients apart by it. */
+		add_path(p, s, "private", "broker", SOCK_SEQPACKET, 0600,
+		    PLAN_NET);
+		add_path(p, s, "auth", "broker", SOCK_SEQPACKET, 0660,
+		    PLAN_AUTH);
+		add_path(p, s, "login", "broker", SOCK_SEQPACKET, 0660,
+		    PLAN_LOGIN);
 	} else if (strcmp(command, "authd") == 0) {
-		add_path(p, s, "private", "auth", SOCK_SEQPACKET, 0660);
-		add_path(p, s, "login", "auth", SOCK_SEQPACKET, 0660);
-		s->sockets[s->sockets_n - 1].for_login = true;
+		add_path(p, s, "private", "auth", SOCK_SEQPACKET, 0660,
+		    PLAN_NET);
+		add_path(p, s, "login", "auth", SOCK_SEQPACKET, 0660,
+		    PLAN_LOGIN);
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
 	} else if (l->type == SERVICE_INET) {
 		return interfaces_find(&p->params, l, s, why);
 	} else if (l->type == SERVICE_UNIX) {
 		add_path(p, s, l->private ? "private" : "public", l->name,
-		    SOCK_STREAM, l->private ? 0660 : 0666);
+		    SOCK_STREAM, l->private ? 0660 : 0666, PLAN_NET);
 	} else {
 		return why_set(why, EINVAL, "master.cf", l->line,
 		    "service %s: %s cannot be of type %s; allowed: inet, unix",

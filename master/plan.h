@@ -15,13 +15,20 @@
 #include "net/addr.h"
 #include "service/fds.h"
 
+/* Whose group a path gets. */
+enum plan_group {
+	PLAN_NET,
+	PLAN_LOGIN,
+	PLAN_AUTH,
+};
+
 /* A socket to listen on: an inet address, or a path below queue_directory. */
 struct plan_socket {
 	struct addr addr; /* AF_UNSPEC: it is ->path */
 	const char *path;
 	int type; /* of a path: SOCK_SEQPACKET, SOCK_STREAM */
 	mode_t mode; /* of a path */
-	bool for_login; /* a path for login_owner, not for net_owner */
+	enum plan_group group; /* of a path: who may connect */
 	bool may_lack; /* an address that the machine may not have */
 };
 

@@ -102,11 +102,25 @@ open_inet(const struct plan_socket *s)
 	return err;
 }
 
+static gid_t
+group_of(const struct dirs_owners *o, enum plan_group group)
+{
+	switch (group) {
+	case PLAN_LOGIN:
+		return o->login.gid;
+	case PLAN_AUTH:
+		return o->auth.gid;
+	case PLAN_NET:
+		break;
+	}
+	return o->net.gid;
+}
+
 int
 sockets_open_path(const struct plan_socket *s, const struct dirs_owners *o,
     struct why *why)
 {
-	gid_t gid = s->for_login ? o->login.gid : o->net.gid;
+	gid_t gid = group_of(o, s->group);
 	int fd = sock_unix_listen(s->path, s->type, s->mode);
 
 	if (fd < 0)

@@ -60,6 +60,7 @@ check_clear(struct pop3_login *s)
 {
 	if (may_log_in(s))
 		return true;
+	s->told_clear = true;
 	error(s, "[AUTH] Passwords are taken only with TLS.");
 	return false;
 }
@@ -204,6 +205,7 @@ run(struct pop3_login *s, enum pop3_verb verb, struct span arg)
 		break;
 	case POP3_QUIT:
 		ok(s, "Logging out");
+		s->logged_out = true;
 		s->want = POP3_LOGIN_CLOSE;
 		break;
 	case POP3_STLS:
@@ -265,5 +267,15 @@ pop3_login_auth(struct pop3_login *s, enum pop3_login_answer a)
 			 "failure.\r\n"));
 		break;
 	}
+	return s->want;
+}
+
+enum pop3_login_want
+pop3_login_refuse(struct pop3_login *s)
+{
+	must(s->want == POP3_LOGIN_HAND_OVER);
+	buf_put(s->out,
+	    SPAN("-ERR [SYS/TEMP] The mailbox cannot be opened now.\r\n"));
+	s->want = POP3_LOGIN_CLOSE;
 	return s->want;
 }

@@ -47,6 +47,8 @@ struct pop3_login {
 	enum pop3_login_want want;
 	bool tls;
 	bool asked; /* the next line is AUTH's */
+	bool told_clear; /* a password was refused for want of TLS */
+	bool logged_out; /* by QUIT */
 	unsigned errors;
 	struct span method; /* "PLAIN", for the log */
 	size_t user_n; /* 0: USER did not come */
@@ -67,5 +69,8 @@ enum pop3_login_want pop3_login_line(struct pop3_login *s, struct span line);
 enum pop3_login_want pop3_login_tls(struct pop3_login *s, bool is_on);
 enum pop3_login_want pop3_login_auth(struct pop3_login *s,
     enum pop3_login_answer a);
+
+/* With HAND_OVER: nobody took the connection. */
+enum pop3_login_want pop3_login_refuse(struct pop3_login *s);
 
 #endif

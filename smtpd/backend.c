@@ -24,7 +24,7 @@ backend_config(void)
 const struct backend_tls *
 backend_tls(void)
 {
-	return &resources.tls.backend;
+	return &resources.backend_tls;
 }
 
 struct backend_times

@@ -84,7 +84,7 @@ tell_tls(struct received *r, const struct backend_mail *m, struct buf *b)
 {
 	const struct tls_facts *f = m->client->tls;
 
-	if (!f || !resources.tls.received_header)
+	if (!f || !params.tls_received)
 		return;
 	tls_facts_cipher(b, f);
 	r->tls = buf_span(b);

@@ -37,6 +37,7 @@ const struct conf_field params_fields[] = {
 	ROW(CONF_BOOL, sasl_header, "smtpd_sasl_authenticated_header"),
 	ROW(CONF_BOOL, sasl_old_form, "broken_sasl_auth_clients"),
 	ROW(CONF_BOOL, sasl_tls_only, "smtpd_tls_auth_only"),
+	ROW(CONF_BOOL, tls_received, "smtpd_tls_received_header"),
 	ROW(CONF_LIST, sasl_filter, "smtpd_sasl_mechanism_filter"),
 	ROW(CONF_LIST, sasl_options, "smtpd_sasl_security_options"),
 	ROW(CONF_LIST, sasl_tls_options, "smtpd_sasl_tls_security_options"),
@@ -342,8 +343,14 @@ set_config(void)
 int
 params_open(const struct conf *c, struct why *why)
 {
-	if (smtpd_tls_open(c, &resources.tls, why) < 0)
+	if (service_tls_open(c, "smtpd", "smtp", &resources.tls, why) < 0)
 		return -EINVAL;
+	resources.backend_tls = (struct backend_tls){
+		.context = resources.tls.context,
+		.from_start = resources.tls.from_start,
+		.log_level = resources.tls.log_level,
+		.timeout = resources.tls.timeout,
+	};
 	set_config();
 	if (set_auth(c, why) < 0 || open_lists(c, why) < 0 ||
 	    compile_access(c, why) < 0 || open_tables(why) < 0)

@@ -11,9 +11,9 @@
 #include "mail/maps.h"
 #include "mail/routing.h"
 #include "queue/queue.h"
+#include "service/tls.h"
 #include "smtpd/backend.h"
 #include "smtpd/complete.h"
-#include "smtpd/tls.h"
 
 struct params {
 	const char *myhostname;
@@ -36,6 +36,7 @@ struct params {
 	bool sasl_header;
 	bool sasl_old_form;
 	bool sasl_tls_only;
+	bool tls_received;
 	const char *sasl_filter;
 	const char *sasl_options;
 	const char *sasl_tls_options;
@@ -74,7 +75,8 @@ struct resources {
 	struct lists *bare_lf_exceptions;
 	struct lists *forbidden;
 	struct lists *noop;
-	struct smtpd_tls tls;
+	struct service_tls tls;
+	struct backend_tls backend_tls;
 	struct complete *complete;
 	bool access_parents;
 	char loopback_name[2][BACKEND_NAME_MAX]; /* of 127.0.0.1, ::1 */

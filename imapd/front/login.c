@@ -341,3 +341,13 @@ imap_login_auth(struct imap_login *s, enum imap_login_answer a,
 	}
 	return s->want;
 }
+
+enum imap_login_want
+imap_login_refuse(struct imap_login *s)
+{
+	must(s->want == IMAP_LOGIN_HAND_OVER);
+	tagged(s, s->tag, "NO [UNAVAILABLE] The mailbox cannot be opened now.");
+	buf_put(s->out, SPAN("* BYE Come back later.\r\n"));
+	s->want = IMAP_LOGIN_CLOSE;
+	return s->want;
+}

@@ -84,4 +84,7 @@ enum imap_login_want imap_login_tls(struct imap_login *s, bool is_on);
 enum imap_login_want imap_login_auth(struct imap_login *s,
     enum imap_login_answer a, struct span challenge);
 
+/* With HAND_OVER: nobody took the connection. */
+enum imap_login_want imap_login_refuse(struct imap_login *s);
+
 #endif

@@ -9,7 +9,7 @@ enum {
 	LINES_A_TURN = 256,
 };
 
-_Static_assert(PATTERN_NAME_MAX == STORE_NAME_MAX, "names fit");
+_Static_assert((int)PATTERN_NAME_MAX == STORE_NAME_MAX, "names fit");
 
 struct list_step {
 	struct store_user *user;

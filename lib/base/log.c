@@ -239,13 +239,10 @@ tell_lost(struct span tag)
 }
 
 void
-log_event(uint8_t event, enum log_level level, const char *service,
+log_event_as(uint8_t event, enum log_level level, const char *tag_text,
     const struct log_field *fields, size_t n)
 {
-	char text[TAG_MAX + 2];
-	int len = snprintf(text, sizeof(text), "%s/%s", own.name,
-	    service ? service : own.service);
-	struct span tag = { text, (size_t)len };
+	struct span tag = span_str(tag_text);
 	struct log_record r = make_record(event, level, tag);
 	int error = errno;
 
@@ -260,6 +257,17 @@ log_event(uint8_t event, enum log_level level, const char *service,
 			atomic_fetch_add(&lost, 1);
 	}
 	errno = error;
+}
+
+void
+log_event(uint8_t event, enum log_level level, const char *service,
+    const struct log_field *fields, size_t n)
+{
+	char tag[TAG_MAX + 2];
+
+	snprintf(tag, sizeof(tag), "%s/%s", own.name,
+	    service ? service : own.service);
+	log_event_as(event, level, tag, fields, n);
 }
 
 /* A client must not be able to begin a line of its own. */

@@ -87,6 +87,10 @@ void log_about(enum log_level level, const char *id, const char *fmt, ...)
 void log_event(uint8_t event, enum log_level level, const char *service,
     const struct log_field *fields, size_t n);
 
+/* The same under a tag that is not of our name: "dovecot". */
+void log_event_as(uint8_t event, enum log_level level, const char *tag,
+    const struct log_field *fields, size_t n);
+
 /* The codec: a packet into `out`, and back. False: it is not one of ours. */
 void log_encode(struct buf *out, const struct log_record *r);
 MUST_USE bool log_decode(struct span packet, struct log_record *record_r);

@@ -1,6 +1,8 @@
 #include "login/worker.h"
 
 #include "base/log.h"
+#include "login/name.h"
+#include "mail/maillog.h"
 #include "service/service.h"
 
 #include <stdarg.h>
@@ -20,6 +22,12 @@ worker_log(const struct session_in *in, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_info("%s(%.*s)<%d><%.*s>: %s", service_name(), (int)in->user.n,
-	    in->user.p, (int)getpid(), (int)in->name.n, in->name.p, text);
+	maillog_session(&(struct log_login){
+	    .tag = login_name(),
+	    .process = service_name(),
+	    .user = in->user,
+	    .session = in->name,
+	    .reason = span_str(text),
+	    .mailbox_pid = (uint64_t)getpid(),
+	});
 }

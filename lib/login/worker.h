@@ -6,7 +6,8 @@
  * lies, and the connection. A connection in the clear is the client's own; with
  * TLS it is a socket to the front, which stays between. Each session is a task.
  *
- * All sessions of a user meet in one process. One that has had no session for a
+ * A process works below one root: the store's, and the sandbox's. All sessions of
+ * a user meet in one process. One that has had no session for a
  * minute asks the broker for leave, so that no session is lost on the way.
  */
 #ifndef LOGIN_WORKER_H
@@ -27,7 +28,9 @@ struct session_in {
 	struct span tag; /* of the command that logged in: IMAP's */
 	struct span fields; /* of the user's entry: sasl_field() */
 	bool tls;
-	struct store *store; /* of the root below which the mail lies */
+	bool too_many; /* of the user's from there: say so, and return */
+	struct store
+	    *store; /* of the root below which the mail lies; borrowed */
 	struct span mailbox; /* for store_user_open() */
 
 	/* What was read ahead is in it. The function may free it and set NULL. */

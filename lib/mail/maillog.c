@@ -5,6 +5,7 @@
 enum {
 	SECOND = 1000000,
 	NUMBER_MAX = 24,
+	USER_SHOWN_MAX = 256,
 };
 
 static const char *const statuses[] = {
@@ -18,6 +19,7 @@ static const char *const statuses[] = {
 struct line {
 	enum maillog_event event;
 	const char *service;
+	const char *tag; /* the whole of it, in place of our name */
 	size_t n;
 	struct log_field fields[LOG_FIELDS_MAX];
 };
@@ -54,8 +56,12 @@ send_line(const struct line *l)
 #undef EVENT
 	};
 
-	log_event((uint8_t)l->event, levels[l->event], l->service, l->fields,
-	    l->n);
+	if (l->tag)
+		log_event_as((uint8_t)l->event, levels[l->event], l->tag,
+		    l->fields, l->n);
+	else
+		log_event((uint8_t)l->event, levels[l->event], l->service,
+		    l->fields, l->n);
 }
 
 void
@@ -274,4 +280,54 @@ maillog_auth_failed(const struct log_client *c, struct span method,
 	add(&l, MAILLOG_FIELD_REASON, text);
 	add_if_any(&l, MAILLOG_FIELD_SASL_USER, user);
 	send_line(&l);
+}
+
+/* What ends a user's name in the line must not stand in it. */
+static struct span
+put_user(char *text, size_t max, struct span user)
+{
+	size_t n = user.n < max ? user.n : max;
+
+	for (size_t i = 0; i < n; i++)
+		text[i] = user.p[i] == '<' || user.p[i] == '>' ? '?'
+							       : user.p[i];
+	return (struct span){ text, n };
+}
+
+static void
+send_login(enum maillog_event event, const struct log_login *g)
+{
+	struct line l = { .event = event, .tag = g->tag };
+	char user[USER_SHOWN_MAX], pid[NUMBER_MAX];
+
+	add(&l, MAILLOG_FIELD_PROCESS, span_str(g->process));
+	add_if_any(&l, MAILLOG_FIELD_REASON, g->reason);
+	add_if_any(&l, MAILLOG_FIELD_WHAT, g->what);
+	add(&l, MAILLOG_FIELD_USER, put_user(user, sizeof(user), g->user));
+	add_if_any(&l, MAILLOG_FIELD_METHOD, g->method);
+	add_if_any(&l, MAILLOG_FIELD_RIP, g->remote);
+	add_if_any(&l, MAILLOG_FIELD_LIP, g->local);
+	if (g->mailbox_pid)
+		add(&l, MAILLOG_FIELD_MPID, put_number(pid, g->mailbox_pid));
+	add_if_any(&l, MAILLOG_FIELD_SECURED, g->secured);
+	add(&l, MAILLOG_FIELD_SESSION, g->session);
+	send_line(&l);
+}
+
+void
+maillog_login(const struct log_login *g)
+{
+	send_login(MAILLOG_LOGIN, g);
+}
+
+void
+maillog_no_login(const struct log_login *g)
+{
+	send_login(MAILLOG_NO_LOGIN, g);
+}
+
+void
+maillog_session(const struct log_login *g)
+{
+	send_login(MAILLOG_SESSION, g);
 }

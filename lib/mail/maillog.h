@@ -108,6 +108,31 @@ void maillog_bad_address(const struct log_client *c, struct span verb,
     struct span text);
 
 /*
+ * Of those who log in to read mail, in Dovecot's form and under `tag`, "dovecot":
+ *
+ * imap-login: Login: user=<U>, method=M, rip=R, lip=L, mpid=N, TLS, session=<S>
+ * imap-login: Disconnected: REASON (WHAT): user=<U>, method=M, rip=R, lip=L, TLS,
+ * session=<S>
+ * imap(U)<N><S>: REASON
+ */
+struct log_login {
+	const char *tag;
+	const char *process; /* "imap-login", "imap" */
+	struct span user;
+	struct span method; /* empty: not known */
+	struct span remote;
+	struct span local;
+	struct span secured; /* "TLS", "secured", or empty */
+	struct span session;
+	struct span reason; /* "Connection closed" */
+	struct span what; /* "no auth attempts in 3 secs" */
+	uint64_t mailbox_pid;
+};
+void maillog_login(const struct log_login *g);
+void maillog_no_login(const struct log_login *g);
+void maillog_session(const struct log_login *g);
+
+/*
  * Writes a time in seconds as these lines have it: two digits that count, none
  * below 0.01, no zeros at the end; what is negative is 0. Adds to `out`.
  */

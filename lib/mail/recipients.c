@@ -2,6 +2,7 @@
 
 #include "base/scan.h"
 #include "mail/address.h"
+#include "mail/place.h"
 
 #include <errno.h>
 
@@ -318,30 +319,93 @@ find_number(struct routing *r, size_t maps, struct span addr, struct arena *a,
 }
 
 enum dict_result
-routing_mailbox(struct routing *r, struct span addr, struct arena *a,
+routing_mailbox_path(struct routing *r, struct span addr, struct arena *a,
+    struct span *path_r, struct why *why)
+{
+	if (!routing_complete(r, addr, a, &addr)) {
+		why_set(why, ENOMEM, NULL, 0, "an address is too long");
+		return DICT_TEMPFAIL;
+	}
+	return find_in(r, MAPS_MAILBOX, addr, a, path_r, why);
+}
+
+enum dict_result
+routing_mailbox_id(struct routing *r, struct span addr, bool is_uid,
+    struct arena *a, uint64_t *id_r, struct why *why)
+{
+	if (!routing_complete(r, addr, a, &addr)) {
+		why_set(why, ENOMEM, NULL, 0, "an address is too long");
+		return DICT_TEMPFAIL;
+	}
+	if (is_uid)
+		return find_number(r, MAPS_UID, addr, a,
+		    (uint64_t)r->p.minimum_uid, id_r, why);
+	return find_number(r, MAPS_GID, addr, a, 1, id_r, why);
+}
+
+/* By mail_location, for an address whose extension is no part of the name. */
+static enum dict_result
+locate(struct routing *r, struct span addr, struct arena *a,
     struct mailbox_place *place_r, struct why *why)
 {
-	const char *root = r->p.virtual_mailbox_base;
-	struct mailbox_place place = { 0 };
-	uint64_t uid, gid;
-	struct span path;
+	struct span local, domain, extension;
+	struct place_user u = { 0 };
+	struct span known;
 
-	if (!routing_complete(r, addr, a, &addr))
+	/* Where the tables name mailboxes they say who there is. */
+	if (r->maps[MAPS_MAILBOX].n > 0) {
+		enum dict_result found = find_in(r, MAPS_MAILBOX, addr, a,
+		    &known, why);
+
+		if (found != DICT_FOUND)
+			return found;
+	}
+	address_cut(addr, &local, &domain);
+	extension = extension_of(r, local);
+	local.n -= extension.n;
+	if (!join(a, local, SPAN(""), domain, &u.name) ||
+	    !place_expand(span_str(r->p.mail_location), &u,
+		r->p.virtual_mailbox_base, a, place_r, why))
 		return DICT_TEMPFAIL;
+	return DICT_FOUND;
+}
+
+static enum dict_result
+find_mapped(struct routing *r, struct span addr, struct arena *a,
+    struct mailbox_place *place_r, struct why *why)
+{
+	struct span path;
 	enum dict_result found = find_in(r, MAPS_MAILBOX, addr, a, &path, why);
+
 	if (found != DICT_FOUND)
 		return found;
-	if (find_number(r, MAPS_UID, addr, a, (uint64_t)r->p.minimum_uid, &uid,
-		why) != DICT_FOUND ||
-	    find_number(r, MAPS_GID, addr, a, 1, &gid, why) != DICT_FOUND)
-		return DICT_TEMPFAIL;
 	/* Also the root: an answer outlives the routing that gave it. */
-	place.root = arena_dup(a, span_str(root));
-	place.path = arena_dup(a, path);
-	if (!place.root || !place.path || memchr(path.p, '\0', path.n)) {
+	place_r->root = arena_dup(a, span_str(r->p.virtual_mailbox_base));
+	place_r->path = arena_dup(a, path);
+	if (!place_r->root || !place_r->path || memchr(path.p, '\0', path.n)) {
 		why_set(why, EINVAL, NULL, 0, "bad path of a mailbox");
 		return DICT_TEMPFAIL;
 	}
+	return DICT_FOUND;
+}
+
+enum dict_result
+routing_mailbox(struct routing *r, struct span addr, struct arena *a,
+    struct mailbox_place *place_r, struct why *why)
+{
+	struct mailbox_place place = { 0 };
+	uint64_t uid, gid;
+
+	if (!routing_complete(r, addr, a, &addr))
+		return DICT_TEMPFAIL;
+	enum dict_result found = *r->p.mail_location
+	    ? locate(r, addr, a, &place, why)
+	    : find_mapped(r, addr, a, &place, why);
+	if (found != DICT_FOUND)
+		return found;
+	if (routing_mailbox_id(r, addr, true, a, &uid, why) != DICT_FOUND ||
+	    routing_mailbox_id(r, addr, false, a, &gid, why) != DICT_FOUND)
+		return DICT_TEMPFAIL;
 	place.uid = (uid_t)uid;
 	place.gid = (gid_t)gid;
 	*place_r = place;

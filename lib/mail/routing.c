@@ -15,6 +15,8 @@ static const struct conf_field fields[] = {
 	CONF_FIELD(CONF_STR, struct routing_params, default_transport),
 	CONF_FIELD(CONF_STR, struct routing_params, relayhost),
 	CONF_FIELD(CONF_STR, struct routing_params, virtual_mailbox_base),
+	CONF_FIELD(CONF_STR, struct routing_params, mail_location),
+	CONF_FIELD(CONF_STR, struct routing_params, home_mailbox),
 	CONF_FIELD(CONF_BOOL, struct routing_params, append_at_myorigin),
 	CONF_FIELD_AS(CONF_BOOL, struct routing_params, show_table,
 	    "show_user_unknown_table_name"),
@@ -58,7 +60,8 @@ keep_texts(struct routing *r)
 		&r->p.recipient_delimiter, &r->p.local_transport,
 		&r->p.virtual_transport, &r->p.relay_transport,
 		&r->p.default_transport, &r->p.relayhost,
-		&r->p.virtual_mailbox_base };
+		&r->p.virtual_mailbox_base, &r->p.mail_location,
+		&r->p.home_mailbox };
 
 	r->texts = arena_new(1 << 20);
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {

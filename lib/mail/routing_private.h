@@ -18,6 +18,8 @@ struct routing_params {
 	const char *default_transport;
 	const char *relayhost;
 	const char *virtual_mailbox_base;
+	const char *mail_location;
+	const char *home_mailbox;
 	bool append_at_myorigin;
 	bool show_table;
 	int64_t expansion_limit;
@@ -64,6 +66,15 @@ struct routing {
 /* `addr`, with $myorigin behind it if it has no domain. NULL: no room. */
 MUST_USE bool routing_complete(const struct routing *r, struct span addr,
     struct arena *a, struct span *addr_r);
+
+/* Where virtual_mailbox_maps say that its mailbox lies. */
+MUST_USE enum dict_result routing_mailbox_path(struct routing *r,
+    struct span addr, struct arena *a, struct span *path_r, struct why *why);
+
+/* What virtual_uid_maps or virtual_gid_maps say: FOUND or TEMPFAIL. */
+MUST_USE enum dict_result routing_mailbox_id(struct routing *r,
+    struct span addr, bool is_uid, struct arena *a, uint64_t *id_r,
+    struct why *why);
 
 MUST_USE enum dict_result routing_class(struct routing *r, struct span addr,
     struct arena *a, enum address_class *class_r, struct why *why);

@@ -74,14 +74,14 @@ service_conn_own(const struct service_conn *c, struct sockaddr_storage *own_r)
 
 /* Takes a connection, for which there is a permit. Returns 0 or -errno. */
 static int
-accept_one(struct acceptor *ac, int listener)
+accept_one(struct acceptor *ac, size_t listener)
 {
 	struct accepted *a = zalloc(sizeof(*a));
 	socklen_t len = sizeof(a->peer);
 
-	a->conn = (struct service_conn){ -1, &a->peer };
-	a->conn.fd = accept4(listener, (struct sockaddr *)&a->peer, &len,
-	    SOCK_CLOEXEC | SOCK_NONBLOCK);
+	a->conn = (struct service_conn){ -1, &a->peer, listener };
+	a->conn.fd = accept4(ac->waits[listener].fd,
+	    (struct sockaddr *)&a->peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (a->conn.fd < 0) {
 		int err = -errno;
 
@@ -131,13 +131,13 @@ take_permit(struct acceptor *ac, int listener, bool *waits_r)
 
 /* Returns whether it is of use to go on at once. */
 static bool
-accept_some(struct acceptor *ac, int listener)
+accept_some(struct acceptor *ac, size_t listener)
 {
 	bool waits = false;
 	int err = 0;
 
 	for (unsigned i = 0; i < IN_A_ROW && err == 0; i++) {
-		if (!take_permit(ac, listener, &waits))
+		if (!take_permit(ac, ac->waits[listener].fd, &waits))
 			return !waits;
 		err = accept_one(ac, listener);
 	}
@@ -157,7 +157,7 @@ accept_all(struct acceptor *ac)
 
 		for (size_t i = 0; i < ac->n && !frame.stopping && go_on; i++)
 			if (ac->waits[i].ready)
-				go_on = accept_some(ac, ac->waits[i].fd);
+				go_on = accept_some(ac, i);
 		if (!go_on)
 			pause_accepting();
 	}

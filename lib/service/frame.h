@@ -20,6 +20,7 @@ struct frame_options {
 	int64_t generation;
 	unsigned column;
 	int64_t maxproc; /* 0: no limit */
+	const char *root; /* of a mailbox process */
 	bool check; /* -k: say what is wrong, and end */
 	const char *overrides[FRAME_OVERRIDES_MAX];
 	size_t overrides_n;

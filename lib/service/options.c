@@ -48,6 +48,9 @@ take_option(struct frame_options *o, int c, const char *arg)
 			return false;
 		o->maxproc = (int64_t)n;
 		return true;
+	case 'r':
+		o->root = arg;
+		return true;
 	case 'k':
 		o->check = true;
 		return true;
@@ -68,7 +71,7 @@ frame_options(int argc, char **argv, struct frame_options *o_r)
 
 	*o_r = (struct frame_options){ .type = "unix" };
 	opterr = 0;
-	while ((c = getopt(argc, argv, "+c:kn:t:s:g:w:m:o:")) != -1)
+	while ((c = getopt(argc, argv, "+c:kn:t:s:g:w:m:r:o:")) != -1)
 		if (!take_option(o_r, c, optarg))
 			return false;
 	return optind == argc && o_r->dir && o_r->name;

@@ -37,6 +37,12 @@ frame_tell(int type)
 }
 
 void
+service_tell(int msg_type)
+{
+	frame_tell(msg_type);
+}
+
+void
 frame_last_words(const char *text)
 {
 	char packet[SMALL_MAX + sizeof(struct why)];

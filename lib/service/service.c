@@ -56,6 +56,12 @@ service_listener(size_t i)
 	return FDS_LISTEN + (int)i;
 }
 
+const char *
+service_root(void)
+{
+	return frame.options.root;
+}
+
 bool
 service_stopping(void)
 {

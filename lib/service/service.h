@@ -10,7 +10,7 @@
  *
  * Master (or the broker) starts a daemon with these descriptors (service/fds.h)
  * and options: -c DIR -n NAME -t TYPE -s LISTENERS -g GENERATION -w COLUMN
- * -m MAXPROC and -o NAME=VALUE as often as need be. Started by hand, a daemon
+ * -m MAXPROC -r ROOT and -o NAME=VALUE as often as need be. Started by hand, a daemon
  * says so and ends. It runs in queue_directory, also while it warms up. With -k
  * it only warms up and says what is wrong, for `postrider check`.
  *
@@ -81,6 +81,9 @@ const char *service_name(void);
 /* Descriptors master opened for us, in master.cf's order; -1: no more. */
 int service_listener(size_t i);
 
+/* The folder to which the broker bounds a mailbox process, or NULL. */
+const char *service_root(void);
+
 /* Whether we were told to end. The bell rings when we are. */
 bool service_stopping(void);
 struct bell *service_stop_bell(void);
@@ -107,6 +110,8 @@ struct limits *service_limits(void);
 struct service_conn {
 	int fd;
 	struct sockaddr_storage *peer; /* AF_UNIX: of no use */
+	size_t
+	    listener; /* on which it came: the number of service_listener() */
 };
 void service_accept(task_fn *fn, const char *task_name);
 
@@ -137,6 +142,9 @@ void service_watch_as(const char *path, const struct stat *st);
  * without. Plain.
  */
 void service_status(unsigned busy);
+
+/* Sends the parent a message without fields. Plain. */
+void service_tell(int msg_type);
 
 /*
  * A message of the parent that the frame does not know goes here, with the `n`

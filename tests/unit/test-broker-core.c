@@ -4,15 +4,17 @@
 
 #include <unistd.h>
 
+static const uint64_t secret[2] = { 1, 2 };
+
 static bool
 root_may(uint64_t uid, uint64_t gid, uint64_t slot)
 {
-	struct broker_key key = { uid, gid, slot };
+	struct broker_key key = { .uid = uid, .gid = gid, .slot = slot };
 	struct broker b;
 	struct why why;
 	bool may;
 
-	broker_init(&b, 0, 500);
+	broker_init(&b, 0, 500, secret);
 	may = broker_may(&b, &key, &why);
 	if (!may)
 		assert_true(why.text[0] != '\0');
@@ -38,12 +40,12 @@ root_becomes_users_only(void **state)
 static void
 a_low_bound_does_not_let_root_in(void **state)
 {
-	struct broker_key key = { 0, 1, 0 };
+	struct broker_key key = { 0, 1, 0, 0, 0 };
 	struct broker b;
 	struct why why;
 
 	(void)state;
-	broker_init(&b, 0, 0);
+	broker_init(&b, 0, 0, secret);
 	assert_false(broker_may(&b, &key, &why));
 	hash_fini(&b.workers);
 }
@@ -51,13 +53,13 @@ a_low_bound_does_not_let_root_in(void **state)
 static void
 a_user_becomes_nobody_else(void **state)
 {
-	struct broker_key self = { 1000, 1000, 0 };
-	struct broker_key other = { 1001, 1000, 0 };
+	struct broker_key self = { 1000, 1000, 0, 0, 0 };
+	struct broker_key other = { 1001, 1000, 0, 0, 0 };
 	struct broker b;
 	struct why why;
 
 	(void)state;
-	broker_init(&b, 1000, 500);
+	broker_init(&b, 1000, 500, secret);
 	assert_true(broker_may(&b, &self, &why));
 	assert_false(broker_may(&b, &other, &why));
 	hash_fini(&b.workers);
@@ -67,18 +69,18 @@ static void
 workers_are_found_by_all_of_their_key(void **state)
 {
 	struct broker_worker w[] = {
-		{ .key = { 500, 500, 0 } },
-		{ .key = { 500, 500, 1 } },
-		{ .key = { 501, 500, 0 } },
-		{ .key = { 500, 501, 0 } },
+		{ .key = { 500, 500, 0, 0, 0 } },
+		{ .key = { 500, 500, 1, 0, 0 } },
+		{ .key = { 501, 500, 0, 0, 0 } },
+		{ .key = { 500, 501, 0, 0, 0 } },
 	};
-	struct broker_key absent = { 502, 500, 0 };
+	struct broker_key absent = { 502, 500, 0, 0, 0 };
 	struct broker_worker *each = NULL;
 	struct broker b;
 	size_t n = 0;
 
 	(void)state;
-	broker_init(&b, 0, 500);
+	broker_init(&b, 0, 500, secret);
 	for (size_t i = 0; i < COUNT_OF(w); i++)
 		broker_add(&b, &w[i]);
 	for (size_t i = 0; i < COUNT_OF(w); i++)
@@ -97,14 +99,15 @@ static void
 there_is_a_bound_for_new_workers(void **state)
 {
 	struct broker_worker *w = zalloc(BROKER_WORKERS_MAX * sizeof(*w));
-	struct broker_key next = { 500 + BROKER_WORKERS_MAX, 500, 0 };
+	struct broker_key next = { .uid = 500 + BROKER_WORKERS_MAX,
+		.gid = 500 };
 	struct broker b;
 	struct why why;
 
 	(void)state;
-	broker_init(&b, 0, 500);
+	broker_init(&b, 0, 500, secret);
 	for (unsigned i = 0; i < BROKER_WORKERS_MAX; i++) {
-		w[i].key = (struct broker_key){ 500 + i, 500, 0 };
+		w[i].key = (struct broker_key){ .uid = 500 + i, .gid = 500 };
 		assert_true(broker_may(&b, &w[i].key, &why));
 		broker_add(&b, &w[i]);
 	}

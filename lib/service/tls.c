@@ -1,6 +1,7 @@
-#include "smtpd/tls.h"
+#include "service/tls.h"
 
 #include "base/log.h"
+#include "conf/params.h"
 #include "dict/build.h"
 #include "service/service.h"
 
@@ -9,6 +10,7 @@
 
 enum {
 	CIPHERS_MAX = 1024,
+	NAME_LEN = 64, /* of a parameter */
 };
 
 enum level {
@@ -31,38 +33,70 @@ struct params {
 	const char *high, *medium;
 	const char *sni_maps;
 	bool own_order;
-	bool received_header;
 	int64_t log_level;
 	int64_t timeout;
 };
 
 #define ROW(type, member, name) CONF_FIELD_AS(type, struct params, member, name)
 
-static const struct conf_field fields[] = {
-	ROW(CONF_STR, level, "smtpd_tls_security_level"),
-	ROW(CONF_BOOL, use, "smtpd_use_tls"),
-	ROW(CONF_BOOL, enforce, "smtpd_enforce_tls"),
-	ROW(CONF_BOOL, wrapper, "smtpd_tls_wrappermode"),
-	ROW(CONF_LIST, chain_files, "smtpd_tls_chain_files"),
-	ROW(CONF_STR, cert, "smtpd_tls_cert_file"),
-	ROW(CONF_STR, key, "smtpd_tls_key_file"),
-	ROW(CONF_STR, eccert, "smtpd_tls_eccert_file"),
-	ROW(CONF_STR, eckey, "smtpd_tls_eckey_file"),
-	ROW(CONF_LIST, protocols, "smtpd_tls_protocols"),
-	ROW(CONF_LIST, mandatory_protocols, "smtpd_tls_mandatory_protocols"),
-	ROW(CONF_LIST, ciphers, "smtpd_tls_ciphers"),
-	ROW(CONF_LIST, mandatory_ciphers, "smtpd_tls_mandatory_ciphers"),
-	ROW(CONF_LIST, exclude, "smtpd_tls_exclude_ciphers"),
-	ROW(CONF_LIST, mandatory_exclude,
-	    "smtpd_tls_mandatory_exclude_ciphers"),
+static const struct conf_field common[] = {
 	ROW(CONF_STR, high, "tls_high_cipherlist"),
 	ROW(CONF_STR, medium, "tls_medium_cipherlist"),
 	ROW(CONF_LIST, sni_maps, "tls_server_sni_maps"),
 	ROW(CONF_BOOL, own_order, "tls_preempt_cipherlist"),
-	ROW(CONF_BOOL, received_header, "smtpd_tls_received_header"),
-	ROW(CONF_INT, log_level, "smtpd_tls_loglevel"),
-	ROW(CONF_TIME, timeout, "smtpd_starttls_timeout"),
 };
+
+#define OWN(type, member, suffix) \
+	{ \
+		(suffix), (type), offsetof(struct params, member) \
+	}
+
+/* The program's name stands before these. */
+static const struct conf_field own[] = {
+	OWN(CONF_STR, level, "_tls_security_level"),
+	OWN(CONF_BOOL, use, "_use_tls"),
+	OWN(CONF_BOOL, enforce, "_enforce_tls"),
+	OWN(CONF_BOOL, wrapper, "_tls_wrappermode"),
+	OWN(CONF_LIST, chain_files, "_tls_chain_files"),
+	OWN(CONF_STR, cert, "_tls_cert_file"),
+	OWN(CONF_STR, key, "_tls_key_file"),
+	OWN(CONF_STR, eccert, "_tls_eccert_file"),
+	OWN(CONF_STR, eckey, "_tls_eckey_file"),
+	OWN(CONF_LIST, protocols, "_tls_protocols"),
+	OWN(CONF_LIST, mandatory_protocols, "_tls_mandatory_protocols"),
+	OWN(CONF_LIST, ciphers, "_tls_ciphers"),
+	OWN(CONF_LIST, mandatory_ciphers, "_tls_mandatory_ciphers"),
+	OWN(CONF_LIST, exclude, "_tls_exclude_ciphers"),
+	OWN(CONF_LIST, mandatory_exclude, "_tls_mandatory_exclude_ciphers"),
+	OWN(CONF_INT, log_level, "_tls_loglevel"),
+	OWN(CONF_TIME, timeout, "_starttls_timeout"),
+};
+
+/* "smtpd" and "_tls_cert_file"; good until the next. */
+static const char *
+name_of(const char *prefix, const char *suffix)
+{
+	static char name[NAME_LEN];
+
+	snprintf(name, sizeof(name), "%s%s", prefix, suffix);
+	return name;
+}
+
+static int
+read_params(const struct conf *c, const char *prefix, struct params *p,
+    struct why *why)
+{
+	int err = conf_get_struct(c, common, COUNT_OF(common), p, why);
+
+	for (size_t i = 0; i < COUNT_OF(own) && !err; i++) {
+		struct conf_field f = own[i];
+
+		f.name = name_of(prefix, own[i].name);
+		if (param_find(span_str(f.name)))
+			err = conf_get_struct(c, &f, 1, p, why);
+	}
+	return err;
+}
 
 /* With the place where the parameter was set. */
 static int
@@ -77,8 +111,8 @@ refuse(const struct conf *c, const char *name, const struct why *inner,
 }
 
 static int
-find_level(const struct conf *c, const struct params *p, enum level *level_r,
-    struct why *why)
+find_level(const struct conf *c, const char *prefix, const struct params *p,
+    enum level *level_r, struct why *why)
 {
 	struct span level = span_str(p->level);
 	struct why inner;
@@ -99,7 +133,8 @@ find_level(const struct conf *c, const struct params *p, enum level *level_r,
 		    "\"%s\" is no level; allowed are none, may, encrypt",
 		    p->level);
 	if (err)
-		return refuse(c, "smtpd_tls_security_level", &inner, why);
+		return refuse(c, name_of(prefix, "_tls_security_level"), &inner,
+		    why);
 	if (p->wrapper)
 		*level_r = LEVEL_ENCRYPT;
 	return 0;
@@ -176,8 +211,8 @@ add_names(struct tls *tls, const struct tls_conf *conf, const char *maps,
 }
 
 static int
-open_context(const struct conf *c, const struct params *p, bool must_be,
-    struct tls **tls_r, struct why *why)
+open_context(const struct conf *c, const char *prefix, const char *alpn,
+    const struct params *p, bool must_be, struct tls **tls_r, struct why *why)
 {
 	const char * not [] = { p->exclude,
 		must_be ? p->mandatory_exclude : NULL, NULL };
@@ -190,7 +225,7 @@ open_context(const struct conf *c, const struct params *p, bool must_be,
 		.protocols = must_be ? p->mandatory_protocols : p->protocols,
 		.ciphers = ciphers,
 		.own_order = p->own_order,
-		.alpn = "smtp",
+		.alpn = alpn,
 		.context = service_name(),
 		.on_file = service_watch,
 	};
@@ -199,15 +234,16 @@ open_context(const struct conf *c, const struct params *p, bool must_be,
 	if (put_ciphers(p, must_be ? p->mandatory_ciphers : p->ciphers, not, &b,
 		&inner) < 0)
 		return refuse(c,
-		    must_be ? "smtpd_tls_mandatory_ciphers"
-			    : "smtpd_tls_ciphers",
+		    name_of(prefix,
+			must_be ? "_tls_mandatory_ciphers" : "_tls_ciphers"),
 		    &inner, why);
 	ciphers[b.n] = '\0';
 	*tls_r = tls_server_new(&conf, &inner);
 	if (!*tls_r)
 		return refuse(c,
-		    *p->chain_files ? "smtpd_tls_chain_files"
-				    : "smtpd_tls_cert_file",
+		    name_of(prefix,
+			*p->chain_files ? "_tls_chain_files"
+					: "_tls_cert_file"),
 		    &inner, why);
 	if (add_names(*tls_r, &conf, p->sni_maps, &inner) < 0)
 		return refuse(c, "tls_server_sni_maps", &inner, why);
@@ -215,30 +251,38 @@ open_context(const struct conf *c, const struct params *p, bool must_be,
 }
 
 int
-smtpd_tls_open(const struct conf *c, struct smtpd_tls *tls_r, struct why *why)
+service_tls_open(const struct conf *c, const char *prefix, const char *alpn,
+    struct service_tls *tls_r, struct why *why)
 {
 	enum level level = LEVEL_NONE;
-	struct params p;
-	int err = conf_get_struct(c, fields, COUNT_OF(fields), &p, why);
+	struct params p = { .level = "",
+		.chain_files = "",
+		.cert = "",
+		.key = "",
+		.eccert = "",
+		.eckey = "",
+		.exclude = "",
+		.mandatory_exclude = "" };
+	int err = read_params(c, prefix, &p, why);
 
-	*tls_r = (struct smtpd_tls){ 0 };
+	*tls_r = (struct service_tls){ 0 };
 	if (!err)
-		err = find_level(c, &p, &level, why);
+		err = find_level(c, prefix, &p, &level, why);
 	if (err || level == LEVEL_NONE)
 		return err;
 	tls_r->required = level == LEVEL_ENCRYPT;
-	tls_r->received_header = p.received_header;
-	tls_r->backend.from_start = p.wrapper;
-	tls_r->backend.log_level = p.log_level;
-	tls_r->backend.timeout = p.timeout;
+	tls_r->from_start = p.wrapper;
+	tls_r->log_level = p.log_level;
+	tls_r->timeout = p.timeout;
 	/* As in Postfix: where it is a choice it is then not offered. */
 	if (level == LEVEL_MAY && !*p.chain_files && !*p.cert && !*p.eccert) {
 		log_warning("no certificate for TLS: STARTTLS is not offered "
-			    "(smtpd_tls_chain_files)");
+			    "(%s)",
+		    name_of(prefix, "_tls_chain_files"));
 		tls_r->broken = true;
 		return 0;
 	}
 	tls_r->offered = !p.wrapper;
-	return open_context(c, &p, tls_r->required, &tls_r->backend.context,
-	    why);
+	return open_context(c, prefix, alpn, &p, tls_r->required,
+	    &tls_r->context, why);
 }

@@ -1,0 +1,130 @@
+#include "auth/places.h"
+
+#include "base/log.h"
+#include "sasl/user.h"
+#include "task/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	LOOK_MS = 200, /* between two looks whether tables were replaced */
+};
+
+struct places {
+	const struct conf *conf;
+	struct routing *routing;
+};
+
+static struct {
+	struct places *now;
+	struct slots looking; /* one looks, as a struct conf has one reader */
+	bool up;
+	int64_t looked; /* when */
+} own;
+
+struct places *
+places_open(const struct conf *c, struct why *why)
+{
+	struct places *p = zalloc(sizeof(*p));
+
+	p->conf = c;
+	p->routing = routing_open(c, why);
+	return p->routing ? p : places_close(p);
+}
+
+struct places *
+places_close(struct places *p)
+{
+	if (!p)
+		return NULL;
+	routing_close(p->routing);
+	free(p);
+	return NULL;
+}
+
+static void
+put_in_place(struct places *p)
+{
+	places_close(own.now);
+	own.now = p;
+}
+
+void
+places_use(struct places *p)
+{
+	if (!own.up) {
+		slots_init(&own.looking, 1, "the tables of mailboxes");
+		own.up = true;
+	} else if (slots_take(&own.looking, TASK_NEVER) != TASK_READY) {
+		places_close(p);
+		return;
+	} else {
+		slots_give(&own.looking);
+	}
+	put_in_place(p);
+}
+
+/* For offload. Meanwhile nobody else looks, and ->old may go out of use. */
+struct look {
+	const struct places *old;
+	struct places *anew;
+	struct why why;
+	bool failed;
+};
+
+static void
+look(void *arg)
+{
+	struct look *k = arg;
+
+	if (!routing_changed(k->old->routing))
+		return;
+	k->anew = places_open(k->old->conf, &k->why);
+	k->failed = !k->anew;
+}
+
+/* Who waits for another's look has the tables that it has found. */
+static void
+refresh(void)
+{
+	struct look k = { .failed = false };
+
+	if (own.looked && task_now() - own.looked < LOOK_MS)
+		return;
+	if (slots_take(&own.looking, TASK_NEVER) != TASK_READY)
+		return;
+	own.looked = task_now();
+	k.old = own.now;
+	task_offload(TASK_DISK, look, &k);
+	if (k.failed)
+		log_error("%s; the old tables are used", k.why.text);
+	if (k.anew)
+		put_in_place(k.anew);
+	slots_give(&own.looking);
+}
+
+static struct span
+field(struct span fields, const char *name)
+{
+	struct span value = SPAN("");
+
+	(void)!sasl_field(fields, span_str(name), &value);
+	return value;
+}
+
+enum dict_result
+places_find(struct span user, struct span fields, struct arena *a,
+    struct mailbox_place *place_r, struct why *why)
+{
+	const struct place_user u = {
+		.name = user,
+		.mail = field(fields, "mail"),
+		.home = field(fields, "home"),
+		.uid = field(fields, "uid"),
+		.gid = field(fields, "gid"),
+	};
+
+	refresh();
+	return place_find(own.now->routing, &u, a, place_r, why);
+}

@@ -1,0 +1,25 @@
+/*
+ * relay.h - bytes between a client's TLS and the process that has its mailbox.
+ *
+ * While nothing moves it holds no memory but the two ends: what is read goes to
+ * the other side at once, and only what that does not take is kept, at most
+ * RELAY_MAX bytes each way; then nothing is read from where it came. The end of
+ * either side goes on to the other when all before it is out.
+ */
+#ifndef LOGIN_RELAY_H
+#define LOGIN_RELAY_H
+
+#include "net/stream.h"
+
+enum {
+	RELAY_MAX = 16384, /* bytes that are read at a time */
+	RELAY_LAST_MS = 10 * 1000, /* for the last bytes to the client */
+};
+
+/*
+ * Until both have ended, or one has failed. The buffers of *client, which is
+ * replaced, are given back; `worker` is a socket, and is closed. May sleep.
+ */
+void relay_run(struct stream **client, int worker);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * tls.h - the TLS of a service that listens, made of its parameters.
+ *
+ * All have the same names behind that of their program: smtpd_tls_chain_files,
+ * imapd_tls_chain_files. What a program lacks in the table of parameters it does
+ * without.
+ */
+#ifndef SERVICE_TLS_H
+#define SERVICE_TLS_H
+
+#include "conf/conf.h"
+#include "net/tls.h"
+
+struct service_tls {
+	struct tls *context; /* NULL: not at all */
+	bool from_start; /* ..._tls_wrappermode */
+	bool offered; /* STARTTLS */
+	bool required;
+	bool broken; /* there is no certificate */
+	int64_t log_level; /* ..._tls_loglevel */
+	int64_t timeout; /* ..._starttls_timeout */
+};
+
+/*
+ * Reads keys and certificates for the program `prefix`, "smtpd"; `alpn` are its
+ * protocols' names. Returns 0, or -errno with `why`. Blocks.
+ */
+MUST_USE int service_tls_open(const struct conf *c, const char *prefix,
+    const char *alpn, struct service_tls *tls_r, struct why *why);
+
+#endif
