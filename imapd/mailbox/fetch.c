@@ -320,7 +320,7 @@ fill(void *arg)
 	f->next = batch_fill(f->batch, f->seqs, f->next);
 }
 
-/* Offloaded. */
+/* Offloaded, or not. */
 static void
 free_batch(void *arg)
 {
@@ -382,7 +382,8 @@ fetch_batch(struct fetch *f, const char **text_r)
 	}
 	if (b->result != STORE_OK)
 		return imap_refused(b->result, text_r);
-	return imap_breathe(f->s) ? IMAP_DONE_OK : IMAP_DONE_CLOSE;
+	/* The next offload lets others run. */
+	return f->s->lost ? IMAP_DONE_CLOSE : IMAP_DONE_OK;
 }
 
 enum imap_done
@@ -397,10 +398,14 @@ imap_fetch(struct imap *s, const struct imap_command *c,
 	take_items(f, c);
 	if (f->sections_n == 0 && f->wants == 0)
 		return fetch_view(f);
-	f->batch = batch_new(s->mbox, f->wants, f->sections, f->sections_n);
+	f->batch = batch_new(s->mbox, uidset_count(seqs), f->wants, f->sections,
+	    f->sections_n);
 	while (f->next > 0 && done == IMAP_DONE_OK)
 		done = fetch_batch(f, text_r);
-	task_offload(TASK_DISK, free_batch, f);
+	if (batch_is_open(f->batch))
+		task_offload(TASK_DISK, free_batch, f);
+	else
+		free_batch(f);
 	if (done == IMAP_DONE_OK && f->gone) {
 		*text_r = "[EXPUNGEISSUED] Some of the requested messages no "
 			  "longer exist.";
