@@ -149,6 +149,12 @@ greet(struct imap *s)
 
 	room_take(s);
 	s->tag = s->in->tag.n ? s->in->tag : SPAN("*");
+	if (s->in->too_many) {
+		imap_answer(s, IMAP_DONE_NO,
+		    "[LIMIT] Maximum number of connections from user+IP "
+		    "exceeded (mail_max_userip_connections)");
+		return say_goodbye(s, "Too many connections.");
+	}
 	task_offload(TASK_DISK, open_user, &step);
 	if (!s->user) {
 		worker_log(s->in, "Error: cannot open the mail: %s",
