@@ -354,9 +354,13 @@ tell_changes(struct fetch *f, bool uid)
 	const struct mbox_changes *c = &f->batch->changes;
 
 	imap_tell_changes(f->s, c);
-	for (size_t i = 0; i < c->flagged_n; i++)
+	for (size_t i = 0; i < c->flagged_n; i++) {
 		if (!is_told(f, c->flagged[i]))
 			imap_tell_flags(f->s, c->flagged[i], uid);
+		if (i % ROWS_A_BREATH == ROWS_A_BREATH - 1 &&
+		    !imap_breathe(f->s))
+			return;
+	}
 }
 
 /* A batch. IMAP_DONE_OK: there may be another. */
