@@ -11,6 +11,7 @@ static const struct command commands[] = {
 	{ "postlogd", COMMAND_SINGLE, NULL },
 	{ "broker", COMMAND_SINGLE, NULL },
 	{ "authd", COMMAND_SINGLE, NULL },
+	{ "dnsd", COMMAND_SINGLE, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },
 	{ "cleanup", COMMAND_BUILT_IN, "smtpd" },
@@ -39,7 +40,6 @@ static const struct command commands[] = {
 	{ "lmtpd", COMMAND_NOT_YET, NULL },
 	{ "imapd", COMMAND_NOT_YET, NULL },
 	{ "pop3d", COMMAND_NOT_YET, NULL },
-	{ "dnsd", COMMAND_NOT_YET, NULL },
 };
 
 const struct command *
