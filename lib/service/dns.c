@@ -28,6 +28,12 @@ dns_serve(void *path)
 	rpc_keep(dnsd, path);
 }
 
+bool
+dns_is_up(void)
+{
+	return dnsd && rpc_is_up(dnsd);
+}
+
 static enum dns_result
 fail(struct why *why, const char *text)
 {

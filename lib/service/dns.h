@@ -44,6 +44,9 @@ struct dns_mx {
 /* A task: keeps the connection to dnsd's socket `path` until it is cancelled. */
 void dns_serve(void *path);
 
+/* Whether dnsd is there now. Plain. */
+bool dns_is_up(void);
+
 /* With DNS_TEMPFAIL `why` says why. May sleep. */
 MUST_USE enum dns_result dns_query(struct arena *a, struct span name,
     enum rdata_type type, int64_t deadline, struct dns_answer *answer_r,
