@@ -327,6 +327,8 @@ class Suite:
             "maillog_file": self.log.path,
             "maillog_file_prefixes": self.dir,
             "smtpd_client_connection_count_limit": 0,
+            # Nobody is there: no test asks name servers of the machine.
+            "dns_servers": f"{self.addr}@{PORT_BASE + 53}",
         }
         self.services = {
             "smtp": f"{self.addr}:{PORT_BASE + 25} inet n - n - 2000 smtpd",
