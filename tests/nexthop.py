@@ -89,7 +89,7 @@ class Session:
     def run(self):
         if not self.reply("connect"):
             return
-        for line in self.file:
+        while line := self.file.readline():  # STARTTLS makes another
             text = line.decode("latin-1").rstrip("\r\n")
             self.commands.append(text)
             word = text.split(":")[0].split(" ")[0].lower()

@@ -199,11 +199,72 @@ def test_a_connection_carries_more_than_one_mail(make_suite):
         a = with_smtp(make_suite(), relayhost=hop.hop, service_workers="1",
                       smtp_destination_concurrency_limit="1",
                       initial_destination_concurrency="1").start()
-        a.services["relay-out"] = "smtp unix - - n - 100 smtp"
         for _ in range(6):
             a.send(MESSAGE, to="x@b.test", bind=OURS)
         a.wait_empty()
         assert len(hop.messages) == 6
+        assert len(hop.sessions) < 6
+        a.log.wait(r"relay=\S+, conn_use=2, delay=")
+        assert "RSET" in sum(hop.commands(), [])
+
+
+def test_a_kept_connection_that_was_closed_costs_nothing(make_suite):
+    with NextHop(own_address(), rset=DROP) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop, service_workers="1",
+                      smtp_destination_concurrency_limit="1",
+                      initial_destination_concurrency="1").start()
+        for _ in range(6):
+            a.send(MESSAGE, to="x@b.test", bind=OURS)
+        a.wait_empty()
+        assert len(hop.messages) == 6
+        assert "RSET" in sum(hop.commands(), [])
+        assert not a.log.find("status=deferred")
+
+
+def test_a_worker_that_is_replaced_ends_its_delivery_first(sender):
+    with NextHop(own_address(), dot=SILENT) as hop:
+        a = sender(hop)
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("the mail", lambda: hop.messages)
+        before = set(a.pids("smtp"))
+        a.reload()
+        wait_for("new workers", lambda: set(a.pids("smtp")) - before)
+        hop.sessions[0].send("250 2.0.0 taken")
+        a.wait_empty()
+        hop.replies["dot"] = "250 2.0.0 taken"
+        a.send(MESSAGE, to="y@b.test", bind=OURS)
+        a.wait_empty()
+        wait_for("the old workers to end",
+                 lambda: not before & set(a.pids("smtp")))
+        assert len(hop.messages) == 2
+
+
+def test_a_worker_that_dies_loses_no_mail(sender):
+    with NextHop(own_address(), mail=SILENT) as hop:
+        a = sender(hop)
+        a.trouble_is_expected = True
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("MAIL", lambda: hop.sessions and any(
+            c.startswith("MAIL") for c in hop.sessions[0].commands))
+        hop.replies["mail"] = "250 ok"
+        a.kill("smtp")
+        a.wait_empty()
+        assert len(hop.messages) == 1
+
+
+def test_the_queue_manager_cannot_be_played_by_others(sender):
+    with NextHop(own_address()) as hop:
+        a = sender(hop)
+        mode = (a.queue_dir / "private" / "smtp").stat().st_mode
+        assert mode & 0o177 == 0
+
+
+def test_a_transport_without_a_service_defers(make_suite):
+    a = make_suite().start()
+    a.send(MESSAGE, to="x@b.test", bind=OURS)
+    dsn, status, text = outcome(a)
+    assert (dsn, status) == ("4.3.0", "deferred")
+    assert text.startswith("mail transport unavailable")
 
 
 def tls_context(tmp_path):
@@ -363,7 +424,6 @@ def test_a_qmgr_that_dies_sends_nothing_twice(sender):
         wait_for("the mail", lambda: hop.messages)
         a.kill("qmgr")
         hop.replies["dot"] = "250 2.0.0 taken"
-        a.log.wait("^daemon started|starting", patience=5) if False else None
         wait_for("another qmgr", lambda: a.pids("qmgr"))
         hop.sessions[0].send("250 2.0.0 taken")
         a.wait_empty()
