@@ -16,7 +16,8 @@ def with_smtp(suite, **params):
     """Lets a suite send mail out."""
     suite.services["relay-out"] = "smtp unix - - n - 100 smtp"
     suite.services["lmtp"] = "lmtp unix - - n - 100 lmtp"
-    return suite.set(smtp_tcp_port=PORT_BASE + 25, **params)
+    return suite.set(smtp_tcp_port=PORT_BASE + 25, sandbox="enforce",
+                     **params)
 
 
 @pytest.fixture
