@@ -505,6 +505,7 @@ next_hops_are_read(void **state)
 		{ "[192.0.2.1]:25", false, TARGET_HOST, "192.0.2.1", "25" },
 		{ "[IPv6:2001:db8::1]:25", false, TARGET_HOST,
 		    "IPv6:2001:db8::1", "25" },
+		{ "2001:db8::1", false, TARGET_DOMAIN, "2001:db8::1", "" },
 		{ "[2001:db8::1]", false, TARGET_HOST, "2001:db8::1", "" },
 		{ "unix:/run/lmtp", true, TARGET_UNIX, "/run/lmtp", "" },
 		{ "unix:private/lmtp", true, TARGET_UNIX, "private/lmtp", "" },
