@@ -185,7 +185,10 @@ wait_for_more(struct relay *r)
 	add_events(&r->up, &w[1], &w[0]);
 	add_events(&r->down, &w[0], &w[1]);
 	/* Of a client that has ended nothing is awaited: that it is gone is
-	 * told by the next write. */
+	 * told by the next write. Nor of the worker while the client takes
+	 * nothing. */
+	if (!w[0].events)
+		return task_wait_any(&w[1], 1, TASK_NEVER) == TASK_READY;
 	return task_wait_any(w, w[1].events ? 2 : 1, TASK_NEVER) == TASK_READY;
 }
 
