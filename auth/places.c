@@ -65,6 +65,14 @@ places_use(struct places *p)
 	put_in_place(p);
 }
 
+void
+places_fini(void)
+{
+	put_in_place(NULL);
+	own.up = false;
+	own.looked = 0;
+}
+
 /* For offload. Meanwhile nobody else looks, and ->old may go out of use. */
 struct look {
 	const struct places *old;

@@ -19,6 +19,9 @@ struct places *places_close(struct places *p);
  */
 void places_use(struct places *p);
 
+/* Closes them; not while a task is about it. */
+void places_fini(void);
+
 /*
  * Finds the mailbox of a user, with the fields of his entry: FOUND; or ABSENT or
  * TEMPFAIL with `why`. Tables that were replaced are opened anew. May sleep.

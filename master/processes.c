@@ -29,7 +29,7 @@ void
 process_retire(struct process *p)
 {
 	leave_table(p);
-	process_tell(p, MSG_DRAIN, NULL);
+	process_tell(p, MSG_SPARE, NULL);
 }
 
 static void
@@ -37,7 +37,7 @@ take_message(struct process *p, struct span packet)
 {
 	struct msg_in in;
 
-	if (msg_read(packet, &in) && in.type == MSG_SPARE && !p->spare)
+	if (msg_read(packet, &in) && in.type == MSG_SPARE)
 		process_retire(p);
 }
 

@@ -40,7 +40,7 @@ extern struct processes processes;
 MUST_USE int process_start(const struct broker_key *key, const char *root,
     int channel, struct process **p_r);
 
-/* It gets nothing new: it is told to end when it has nothing left to do. */
+/* It gets nothing new, and goes when it has nothing left to do. */
 void process_retire(struct process *p);
 
 /* Sends a message without fields, with a descriptor or without (NULL). */

@@ -25,24 +25,27 @@ enum filled {
 };
 
 struct batch *
-batch_new(struct mbox *mbox, unsigned wants, const struct imap_fetch *sections,
-    size_t n)
+batch_new(struct mbox *mbox, uint64_t messages, unsigned wants,
+    const struct imap_fetch *sections, size_t n)
 {
 	struct batch *b = zalloc(sizeof(*b));
+	size_t rows = messages < BATCH_ROWS ? (size_t)messages + 1 : BATCH_ROWS;
 
 	*b = (struct batch){
 		.mbox = mbox,
 		.wants = wants,
 		.sections = sections,
 		.sections_n = n,
-		.scratch = zalloc(STRUCTURE_SCRATCH),
+		.rows = zalloc(rows * sizeof(*b->rows)),
+		.rows_max = rows,
 		.texts = arena_new(BATCH_TEXTS),
 		.tree = arena_new(MIME_ARENA_MAX),
-		.kept = zalloc(2 * BATCH_ROWS * sizeof(*b->kept)),
-		.content = zalloc(BATCH_CONTENT),
+		.kept = zalloc(2 * rows * sizeof(*b->kept)),
+		/* Who looks at one message needs no more than that. */
+		.content_max = messages > 1 ? BATCH_CONTENT : BATCH_PIECE,
 		.fd = -1,
 	};
-	buf_init(&b->text, zalloc(STORE_CACHE_MAX), STORE_CACHE_MAX);
+	b->content = zalloc(b->content_max);
 	return b;
 }
 
@@ -62,12 +65,19 @@ batch_free(struct batch *b)
 	close_file(b);
 	arena_free(b->texts);
 	arena_free(b->tree);
+	free(b->rows);
 	free(b->scratch);
 	free(b->kept);
 	free(b->content);
 	free(b->text.storage);
 	free(b);
 	return NULL;
+}
+
+bool
+batch_is_open(const struct batch *b)
+{
+	return b->fd >= 0;
 }
 
 static enum need
@@ -152,6 +162,10 @@ keep_text(struct batch *b, uint32_t uid, enum mbox_cache kind,
 static void
 begin_text(struct batch *b)
 {
+	if (!b->scratch) {
+		b->scratch = zalloc(STRUCTURE_SCRATCH);
+		b->text.storage = zalloc(STORE_CACHE_MAX);
+	}
 	buf_init(&b->text, b->text.storage, STORE_CACHE_MAX);
 }
 
@@ -234,7 +248,7 @@ find_end_of_head(struct span text, size_t *n_r)
 static bool
 read_head(struct batch *b, struct batch_row *row, uint64_t size)
 {
-	size_t room = BATCH_CONTENT - b->content_n;
+	size_t room = b->content_max - b->content_n;
 	char *to = b->content + b->content_n;
 	size_t n = read_at(b->fd, to, room < HEAD_PIECE ? room : HEAD_PIECE, 0);
 
@@ -247,7 +261,7 @@ read_head(struct batch *b, struct batch_row *row, uint64_t size)
 static bool
 read_all(struct batch *b, struct batch_row *row, uint64_t size)
 {
-	size_t room = BATCH_CONTENT - b->content_n;
+	size_t room = b->content_max - b->content_n;
 	char *to = b->content + b->content_n;
 
 	if (room < BATCH_PIECE || (size > BATCH_PIECE && b->content_n > 0))
@@ -289,7 +303,7 @@ count_size(struct batch *b, const struct batch_row *row,
 	struct wire w;
 
 	wire_init(&w, NULL, item);
-	while (at < part->to) {
+	while (at < part->to && !(item->partial && w.sent == item->count)) {
 		struct span piece = batch_piece(b, row, at);
 
 		if (piece.n == 0)
@@ -436,7 +450,7 @@ batch_fill(struct batch *b, const struct uidset *seqs, uint32_t seq)
 	begin(b);
 	messages = mbox_messages(b->mbox, &n);
 	for (seq = uidset_next(seqs, seq);
-	     seq > 0 && seq <= n && b->n < BATCH_ROWS && filled == FILLED;
+	     seq > 0 && seq <= n && b->n < b->rows_max && filled == FILLED;
 	     seq = filled == FILLED_NOT ? seq : uidset_next(seqs, seq + 1)) {
 		struct batch_row *row = &b->rows[b->n];
 

@@ -57,30 +57,35 @@ struct batch {
 	const struct imap_fetch *sections; /* as FETCH_SECTION */
 	size_t sections_n;
 
-	struct batch_row rows[BATCH_ROWS];
+	struct batch_row *rows;
 	size_t n;
 	enum store_result result; /* not OK: that is all that can be had */
 	bool synced; /* \Seen was set, and ->changes are to be told before */
 	struct mbox_changes changes;
-	char *scratch; /* STRUCTURE_SCRATCH */
+	char *scratch; /* for a row's ->root: STRUCTURE_SCRATCH */
 
 	/* Private from here on. */
 	struct arena *texts;
 	struct arena *tree;
+	size_t rows_max;
 	struct mbox_cached *kept; /* to be kept by the store */
 	size_t kept_n;
 	struct buf text;
 	char *content;
 	size_t content_n;
+	size_t content_max;
 	int fd;
 };
 
-/* `sections` outlives it. Never NULL. */
-struct batch *batch_new(struct mbox *mbox, unsigned wants,
+/* For so many messages; `sections` outlives it. Never NULL. */
+struct batch *batch_new(struct mbox *mbox, uint64_t messages, unsigned wants,
     const struct imap_fetch *sections, size_t n);
 
-/* NULL is fine, and is returned. Blocks. */
+/* NULL is fine, and is returned. Blocks, if a row's file is open. */
 struct batch *batch_free(struct batch *b);
+
+/* Whether a file is open. */
+bool batch_is_open(const struct batch *b);
 
 /*
  * Begins anew, with the messages `seqs` from `seq` on. Returns the number with

@@ -320,7 +320,7 @@ fill(void *arg)
 	f->next = batch_fill(f->batch, f->seqs, f->next);
 }
 
-/* Offloaded. */
+/* Offloaded, or not. */
 static void
 free_batch(void *arg)
 {
@@ -354,9 +354,13 @@ tell_changes(struct fetch *f, bool uid)
 	const struct mbox_changes *c = &f->batch->changes;
 
 	imap_tell_changes(f->s, c);
-	for (size_t i = 0; i < c->flagged_n; i++)
+	for (size_t i = 0; i < c->flagged_n; i++) {
 		if (!is_told(f, c->flagged[i]))
 			imap_tell_flags(f->s, c->flagged[i], uid);
+		if (i % ROWS_A_BREATH == ROWS_A_BREATH - 1 &&
+		    !imap_breathe(f->s))
+			return;
+	}
 }
 
 /* A batch. IMAP_DONE_OK: there may be another. */
@@ -382,7 +386,8 @@ fetch_batch(struct fetch *f, const char **text_r)
 	}
 	if (b->result != STORE_OK)
 		return imap_refused(b->result, text_r);
-	return imap_breathe(f->s) ? IMAP_DONE_OK : IMAP_DONE_CLOSE;
+	/* The next offload lets others run. */
+	return f->s->lost ? IMAP_DONE_CLOSE : IMAP_DONE_OK;
 }
 
 enum imap_done
@@ -397,10 +402,14 @@ imap_fetch(struct imap *s, const struct imap_command *c,
 	take_items(f, c);
 	if (f->sections_n == 0 && f->wants == 0)
 		return fetch_view(f);
-	f->batch = batch_new(s->mbox, f->wants, f->sections, f->sections_n);
+	f->batch = batch_new(s->mbox, uidset_count(seqs), f->wants, f->sections,
+	    f->sections_n);
 	while (f->next > 0 && done == IMAP_DONE_OK)
 		done = fetch_batch(f, text_r);
-	task_offload(TASK_DISK, free_batch, f);
+	if (batch_is_open(f->batch))
+		task_offload(TASK_DISK, free_batch, f);
+	else
+		free_batch(f);
 	if (done == IMAP_DONE_OK && f->gone) {
 		*text_r = "[EXPUNGEISSUED] Some of the requested messages no "
 			  "longer exist.";

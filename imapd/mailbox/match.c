@@ -184,6 +184,7 @@ match_new(const struct imap_search *tree, struct span charset,
 	struct match *m CLEANUP(match_freep) = zalloc(sizeof(*m));
 	struct match *made = m;
 	size_t longest = 0;
+	bool content = false;
 
 	if (charset.p && !charset_is_known(charset))
 		return NULL;
@@ -193,6 +194,7 @@ match_new(const struct imap_search *tree, struct span charset,
 	for (size_t i = 0; i < m->nodes_n; i++) {
 		struct node *node = &m->nodes[i];
 
+		content |= is_of_content(node->key);
 		if (!is_text(node->key) && node->key->kind != SEARCH_HEADER)
 			continue;
 		if (!take_word_of(node, charset))
@@ -200,9 +202,11 @@ match_new(const struct imap_search *tree, struct span charset,
 		if (is_text(node->key) && node->word.n > longest)
 			longest = node->word.n;
 	}
-	match_text_init(&m->text, longest, look, m);
-	buf_init(&m->field, zalloc(FIELD), FIELD);
-	buf_init(&m->value, zalloc(VALUE), VALUE);
+	if (content) {
+		match_text_init(&m->text, longest, look, m);
+		buf_init(&m->field, zalloc(FIELD), FIELD);
+		buf_init(&m->value, zalloc(VALUE), VALUE);
+	}
 	m = NULL;
 	return made;
 }

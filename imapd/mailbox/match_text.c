@@ -22,9 +22,7 @@ match_text_init(struct match_text *t, size_t longest, match_look_fn *look,
 		.overlap = longest > 0 ? longest - 1 : 0,
 		.window_max = WINDOW + longest,
 		.window = zalloc(WINDOW + longest),
-		.utf8 = zalloc(UTF8),
 	};
-	buf_init(&t->decoded, zalloc(DECODED), DECODED);
 }
 
 void
@@ -101,6 +99,10 @@ match_text_begin_body(struct match_text *t, const struct mime_part *part)
 	if (charset.p && !span_ieq(charset, SPAN("utf-8")) &&
 	    !span_ieq(charset, SPAN("us-ascii")) && charset_is_known(charset))
 		t->charset = charset;
+	if (!t->utf8 && (t->encoding != MATCH_PLAIN || t->charset.n > 0)) {
+		t->utf8 = zalloc(UTF8);
+		buf_init(&t->decoded, zalloc(DECODED), DECODED);
+	}
 }
 
 /*
@@ -170,7 +172,7 @@ match_text_end(struct match_text *t)
 {
 	struct span padding = SPAN("=");
 
-	while (buf_room(&t->decoded) < ROOM)
+	while (t->utf8 && buf_room(&t->decoded) < ROOM)
 		convert(t, false);
 	if (t->encoding == MATCH_BASE64)
 		base64_feed(&t->base64, &padding, &t->decoded);

@@ -32,11 +32,9 @@ fini(struct search *x)
 	free(x->piece);
 }
 
-/* Offloaded. */
 static void
-compile(void *arg)
+compile(struct search *x)
 {
-	struct search *x = arg;
 	struct match_view view;
 
 	x->rows = mbox_messages(x->mbox, &x->n);
@@ -76,7 +74,9 @@ look_at_some(void *arg)
 	int64_t end = clock_mono() + SLICE_MS;
 	bool opened;
 
-	while (x->at < x->n && x->result == STORE_OK) {
+	if (!x->match)
+		compile(x);
+	while (x->match && x->at < x->n && x->result == STORE_OK) {
 		enum match_answer answer = look_at_message(x, &opened);
 
 		if (answer == MATCH_YES) {
@@ -125,16 +125,16 @@ imap_search(struct imap *s, const struct imap_command *c, const char **text_r)
 	struct search x CLEANUP(fini) = { .mbox = s->mbox, .c = c };
 
 	*text_r = "Search completed.";
-	task_offload(TASK_CPU, compile, &x);
-	if (!x.match) {
-		*text_r = "[BADCHARSET (US-ASCII UTF-8)] Unknown charset.";
-		return IMAP_DONE_NO;
-	}
 	do {
 		task_offload(TASK_CPU, look_at_some, &x);
-		if (!imap_breathe(s) || s->lost)
-			return IMAP_DONE_CLOSE;
-	} while (x.at < x.n && x.result == STORE_OK);
+		if (!x.match) {
+			*text_r = "[BADCHARSET (US-ASCII UTF-8)] Unknown "
+				  "charset.";
+			return IMAP_DONE_NO;
+		}
+	} while (x.at < x.n && x.result == STORE_OK && imap_breathe(s));
+	if (s->lost || (x.at < x.n && x.result == STORE_OK))
+		return IMAP_DONE_CLOSE;
 	if (x.result != STORE_OK)
 		return imap_refused(x.result, text_r);
 	out_put(&s->out, SPAN("* SEARCH"));

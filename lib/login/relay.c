@@ -3,6 +3,7 @@
 #include "task/task.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -174,6 +175,19 @@ add_events(const struct way *w, struct task_wait *from, struct task_wait *to)
 							       : TASK_INPUT;
 }
 
+/* It has closed its end; there may be something to read yet. */
+static bool
+worker_is_gone(const struct relay *r)
+{
+	struct pollfd p = { .fd = r->worker };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+/*
+ * A client that takes nothing is the worker's to give up, which has timeouts: what
+ * is left is to see that it did.
+ */
 static bool
 wait_for_more(struct relay *r)
 {
@@ -184,12 +198,15 @@ wait_for_more(struct relay *r)
 
 	add_events(&r->up, &w[1], &w[0]);
 	add_events(&r->down, &w[0], &w[1]);
-	/* Of a client that has ended nothing is awaited: that it is gone is
-	 * told by the next write. Nor of the worker while the client takes
-	 * nothing. */
-	if (!w[0].events)
-		return task_wait_any(&w[1], 1, TASK_NEVER) == TASK_READY;
-	return task_wait_any(w, w[1].events ? 2 : 1, TASK_NEVER) == TASK_READY;
+	/* A side of which nothing is awaited is left out. */
+	size_t n = (w[0].events != 0) + (size_t)(w[1].events != 0);
+	struct task_wait *first = w[0].events ? &w[0] : &w[1];
+
+	enum task_wake wake = task_wait_any(first, n,
+	    r->down.kept ? task_after(RELAY_LAST_MS) : TASK_NEVER);
+
+	return wake == TASK_READY ||
+	    (wake == TASK_TIMEOUT && !worker_is_gone(r));
 }
 
 /* Both ways, until neither gets on or a few turns are over. */

@@ -45,6 +45,7 @@ static struct {
 	size_t sessions;
 	int64_t last; /* when a session began or ended */
 	bool asked; /* for leave */
+	bool may_go; /* no more sessions will come */
 	struct bell changed;
 	struct bell opened; /* the store is, or cannot be */
 	bool opening;
@@ -240,6 +241,10 @@ on_parent(const struct msg_in *in, int *fds, size_t n)
 {
 	if (in->type == MSG_SESSION && n == 1)
 		begin_session(in, fds[--n]);
+	if (in->type == MSG_SPARE) {
+		worker.may_go = true;
+		bell_ring(&worker.changed);
+	}
 	while (n > 0)
 		task_close(fds[--n]);
 }
@@ -256,7 +261,7 @@ static bool
 is_over(void)
 {
 	return worker.sessions == 0 &&
-	    (service_stopping() || service_orphaned());
+	    (worker.may_go || service_stopping() || service_orphaned());
 }
 
 static void

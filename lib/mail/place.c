@@ -98,9 +98,8 @@ take_root(struct span *pattern, struct span base)
 	}
 	if (percent)
 		root.n = (size_t)(percent - root.p);
-	else
-		while (root.n > 1 && root.p[root.n - 1] == '/')
-			root.n--;
+	else if (root.n > 1 && root.p[root.n - 1] == '/')
+		root.n--;
 	while (root.p[root.n - 1] != '/')
 		root.n--;
 	skip(pattern, root.n);
@@ -144,6 +143,8 @@ place_expand(struct span location, const struct place_user *u, const char *base,
 
 	if (begins(pattern, SPAN("maildir:")))
 		skip(&pattern, sizeof("maildir:") - 1);
+	while (pattern.n > 1 && pattern.p[pattern.n - 1] == '/')
+		pattern.n--;
 	if (memchr(pattern.p, ':', pattern.n))
 		return refuse(why, "only \"maildir:PATH\" is understood",
 		    location);

@@ -344,11 +344,29 @@ log_end(const struct pop3 *p)
 	    p->ended == logged_out ? p->core.deleted_n : 0, p->core.n, p->size);
 }
 
+/* RFC 2449, section 8.1.1 */
+static void
+refuse_crowd(struct session_in *in)
+{
+	worker_log(in,
+	    "Disconnected: too many sessions from this address "
+	    "(mail_max_userip_connections)");
+	buf_put(&in->stream->out,
+	    SPAN("-ERR [IN-USE] Maximum number of connections from your "
+		 "address exceeded.\r\n"));
+	stream_finish(in->stream, task_after(GOODBYE_MS));
+}
+
 void
 pop3_serve(struct session_in *in)
 {
 	struct pop3 *p = zalloc(sizeof(*p));
 
+	if (in->too_many) {
+		refuse_crowd(in);
+		free(p);
+		return;
+	}
 	p->in = in;
 	p->core.out = &in->stream->out;
 	p->core.errors_max = ERRORS_MAX;

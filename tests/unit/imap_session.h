@@ -19,6 +19,7 @@ enum {
 static struct imap session;
 static struct buf session_out;
 static uint64_t session_drop_after = UINT64_MAX; /* the client goes away */
+static void (*session_on_output)(void); /* called once, after the first piece */
 
 static void
 session_put(struct span piece, void *arg)
@@ -29,6 +30,9 @@ session_put(struct span piece, void *arg)
 	s->lost |= s->counts.out > session_drop_after;
 	if (!s->lost)
 		buf_put(&session_out, piece);
+	if (session_on_output)
+		session_on_output();
+	session_on_output = NULL;
 }
 
 enum imap_done

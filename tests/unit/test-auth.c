@@ -268,6 +268,10 @@ who_is_cancelled_leaves_nothing(void **state)
 
 static char dir[64], socket_path[80], users_path[80];
 static int listener;
+static char broker_path[80], main_cf_path[80];
+static int broker_listener;
+static struct conf *conf;
+static size_t granted;
 
 static void
 serve_peer(void *arg)
@@ -292,6 +296,47 @@ accept_peers(void *arg)
 	}
 }
 
+/* Nobody gets a session for dan. */
+static void
+answer_grant(struct channel *ch, struct span packet)
+{
+	char answer[256];
+	struct msg_in in;
+	struct buf b;
+
+	must(msg_read(packet, &in) && in.type == MSG_GRANT);
+	must(msg_str(&in, MSG_FIELD_TOKEN).n == GRANT_TOKEN);
+	must(span_eq(msg_str(&in, MSG_FIELD_SERVICE), SPAN("imap")));
+	must(msg_u64(&in, MSG_FIELD_PID) == (uint64_t)getpid());
+	must(span_eq(msg_str(&in, MSG_FIELD_ROOT), SPAN("/srv")));
+	granted++;
+	buf_init(&b, answer, sizeof(answer));
+	msg_begin(&b, MSG_GRANTED, in.id);
+	if (span_eq(msg_str(&in, MSG_FIELD_USER), SPAN("dan")))
+		msg_put_str(&b, MSG_FIELD_TEXT, SPAN("not for dan"));
+	must(msg_end(&b, 0) && channel_send(ch, buf_span(&b), NULL, 0));
+}
+
+static void
+be_broker(void *arg)
+{
+	int fds[SOCK_FDS_MAX];
+	struct span packet;
+	struct channel *ch;
+	size_t n;
+	int fd;
+
+	(void)arg;
+	if (task_wait_fd(broker_listener, TASK_INPUT, TASK_NEVER) != TASK_READY)
+		return;
+	fd = accept4(broker_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	must(fd >= 0);
+	ch = channel_new(fd, MSG_MAX, 1 << 16);
+	while (channel_recv(ch, TASK_NEVER, &packet, fds, &n) == STREAM_OK)
+		answer_grant(ch, packet);
+	channel_free(ch);
+}
+
 static void
 write_users(const char *text)
 {
@@ -302,6 +347,44 @@ write_users(const char *text)
 	f = fopen(anew, "we");
 	must(f && fputs(text, f) >= 0 && fclose(f) == 0);
 	must(rename(anew, users_path) == 0);
+}
+
+/* Where the mail of all of them lies, and who is told of it. */
+static void
+begin_places(void)
+{
+	struct places *p;
+	struct why why;
+	FILE *f;
+
+	snprintf(broker_path, sizeof(broker_path), "%s/broker", dir);
+	snprintf(main_cf_path, sizeof(main_cf_path), "%s/main.cf", dir);
+	f = fopen(main_cf_path, "we");
+	must(f &&
+	    fputs("myhostname = mx.demo.test\nmydestination =\n"
+		  "mail_location = /srv/%n\n"
+		  "virtual_uid_maps = static:500\n"
+		  "virtual_gid_maps = static:500\n",
+		f) >= 0 &&
+	    fclose(f) == 0);
+	conf = conf_load(dir, NULL, 0, &why);
+	assert_non_null(conf);
+	p = places_open(conf, &why);
+	assert_non_null(p);
+	places_use(p);
+	broker_listener = sock_unix_listen(broker_path, SOCK_SEQPACKET, 0600);
+	assert_true(broker_listener >= 0);
+	granted = 0;
+}
+
+static void
+end_places(void)
+{
+	close(broker_listener);
+	unlink(broker_path);
+	unlink(main_cf_path);
+	places_fini();
+	conf_free(conf);
 }
 
 static void
@@ -315,7 +398,8 @@ begin_authd(void)
 	snprintf(socket_path, sizeof(socket_path), "%s/auth", dir);
 	snprintf(users_path, sizeof(users_path), "%s/users", dir);
 	write_users("tim {PLAIN}pw uid=7\nkim {PLAIN}pw allow=imap\n"
-		    "eve pw\n");
+		    "eve pw\ndan {PLAIN}pw\nron {PLAIN}pw mail=no/where\n");
+	begin_places();
 	listener = sock_unix_listen(socket_path, SOCK_SEQPACKET, 0600);
 	assert_true(listener >= 0);
 	authd = (struct authd){
@@ -331,6 +415,7 @@ begin_authd(void)
 static void
 end_authd(void)
 {
+	end_places();
 	close(listener);
 	unlink(socket_path);
 	unlink(users_path);
@@ -390,8 +475,11 @@ ask_all(void *arg)
 {
 	(void)arg;
 	spawn(accept_peers, NULL);
+	spawn(be_broker, NULL);
+	spawn(grant_serve, broker_path);
 	spawn(sasl_serve, socket_path);
 	login("smtp", PLAIN("tim", "pw"));
+	must(granted == 0);
 	login("smtp", PLAIN("TIM", "pw"));
 	login("smtp", PLAIN("tim", "no")); /* 1 s */
 	login("smtp", PLAIN("tim", "no")); /* again: still 1 s */
@@ -400,6 +488,8 @@ ask_all(void *arg)
 	login("smtp", PLAIN("eve", "pw")); /* 8 s */
 	login("smtp", PLAIN("tim", "pw")); /* who is right never waits */
 	login("imap", PLAIN("kim", "pw"));
+	login("imap", PLAIN("dan", "pw")); /* refused by the broker */
+	login("imap", PLAIN("ron", "pw")); /* whose mail lies nowhere */
 	login("smtp", PLAIN("kim", "pw")); /* 15 s */
 	login("smtp", SPAN("x")); /* malformed: at once */
 	note(" ");
@@ -420,7 +510,7 @@ authd_knows_who_may(void **state)
 {
 	(void)state;
 	begin_authd();
-	assert_span(run(ask_all), SPAN("oof1f1f2f4f8oof15f0 ont f15on"));
+	assert_span(run(ask_all), SPAN("oof1f1f2f4f8oottf15f0 ont f15on"));
 	end_authd();
 }
 
@@ -438,6 +528,8 @@ converse(void *arg)
 
 	(void)arg;
 	spawn(accept_peers, NULL);
+	spawn(be_broker, NULL);
+	spawn(grant_serve, broker_path);
 	spawn(sasl_serve, socket_path);
 	note(letters[sasl_start(x, &q, task_after(1000))]);
 	must(span_eq(x->challenge, SPAN("Username:")));
@@ -445,6 +537,7 @@ converse(void *arg)
 	must(span_eq(x->challenge, SPAN("Password:")));
 	note(letters[sasl_respond(x, SPAN("pw"), task_after(1000))]);
 	must(span_eq(x->user, SPAN("tim")));
+	must(x->token.n == GRANT_TOKEN && granted == 1);
 	must(sasl_field(x->fields, SPAN("uid"), &value) &&
 	    span_eq(value, SPAN("7")));
 	/* An exchange that is over takes no response. */
@@ -472,6 +565,29 @@ an_exchange_goes_step_by_step(void **state)
 	(void)state;
 	begin_authd();
 	assert_span(run(converse), SPAN(">>ot>>tf"));
+	end_authd();
+}
+
+/* No session without the broker, whoever it is. */
+static void
+ask_without_broker(void *arg)
+{
+	(void)arg;
+	spawn(accept_peers, NULL);
+	spawn(grant_serve, broker_path);
+	spawn(sasl_serve, socket_path);
+	must(unlink(broker_path) == 0);
+	login("smtp", PLAIN("tim", "pw"));
+	login("imap", PLAIN("tim", "pw"));
+	task_cancel_others();
+}
+
+static void
+the_broker_away_is_for_a_while(void **state)
+{
+	(void)state;
+	begin_authd();
+	assert_span(run(ask_without_broker), SPAN("ot"));
 	end_authd();
 }
 
@@ -539,6 +655,7 @@ main(void)
 		TEST(who_is_cancelled_leaves_nothing),
 		TEST(authd_knows_who_may),
 		TEST(an_exchange_goes_step_by_step),
+		TEST(the_broker_away_is_for_a_while),
 		TEST(authd_away_is_for_a_while),
 		TEST(a_stranger_is_hung_up_on),
 	};

@@ -117,6 +117,72 @@ there_is_a_bound_for_new_workers(void **state)
 	free(w);
 }
 
+static void
+a_user_has_always_the_same_slot(void **state)
+{
+	bool seen[4] = { false };
+	struct broker b;
+	char name[32];
+
+	(void)state;
+	broker_init(&b, 0, 500, secret);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "user%u@demo.test", i);
+
+		uint64_t slot = broker_slot(&b, span_str(name), 4);
+
+		assert_true(slot < 4);
+		assert_int_equal(slot, broker_slot(&b, span_str(name), 4));
+		seen[slot] = true;
+	}
+	for (size_t i = 0; i < COUNT_OF(seen); i++)
+		assert_true(seen[i]);
+	assert_int_not_equal(broker_slot(&b, SPAN("alice"), 0),
+	    broker_slot(&b, SPAN("bob"), 0));
+	hash_fini(&b.workers);
+}
+
+static void
+services_have_programs_and_none_is_deliver(void **state)
+{
+	enum broker_program p;
+
+	(void)state;
+	assert_true(broker_program(SPAN("imap"), &p) && p == BROKER_IMAP);
+	assert_true(broker_program(SPAN("pop3"), &p) && p == BROKER_POP3);
+	assert_false(broker_program(SPAN("deliver"), &p));
+	assert_false(broker_program(SPAN("imapd"), &p));
+	assert_false(broker_program(SPAN(""), &p));
+	assert_string_equal(broker_program_name(BROKER_DELIVER), "deliver");
+}
+
+/* A slot of sessions is a number of any size; a root keeps workers apart. */
+static void
+sessions_have_keys_of_their_own(void **state)
+{
+	struct broker_worker w[] = {
+		{ .key = { 500, 500, UINT64_MAX, BROKER_IMAP, 1 } },
+		{ .key = { 500, 500, UINT64_MAX, BROKER_POP3, 1 } },
+		{ .key = { 500, 500, UINT64_MAX, BROKER_IMAP, 2 } },
+	};
+	struct broker_key none = { 500, 500, 0, BROKER_PROGRAMS, 0 };
+	struct broker b;
+	struct why why;
+
+	(void)state;
+	broker_init(&b, 0, 500, secret);
+	for (size_t i = 0; i < COUNT_OF(w); i++) {
+		assert_true(broker_may(&b, &w[i].key, &why));
+		broker_add(&b, &w[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(w); i++)
+		assert_ptr_equal(broker_pick(&b, &w[i].key), &w[i]);
+	assert_false(broker_may(&b, &none, &why));
+	assert_int_not_equal(broker_root(&b, SPAN("/a")),
+	    broker_root(&b, SPAN("/b")));
+	hash_fini(&b.workers);
+}
+
 int
 main(void)
 {
@@ -126,6 +192,9 @@ main(void)
 		TEST(a_user_becomes_nobody_else),
 		TEST(workers_are_found_by_all_of_their_key),
 		TEST(there_is_a_bound_for_new_workers),
+		TEST(a_user_has_always_the_same_slot),
+		TEST(services_have_programs_and_none_is_deliver),
+		TEST(sessions_have_keys_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -443,6 +443,74 @@ a_client_that_went_away_ends_it(void **state)
 	mail_close();
 }
 
+/* The only message becomes another one, in place, which no Maildir allows. */
+static void
+change_file(size_t n, char c)
+{
+	glob_t names;
+	int fd;
+
+	assert_int_equal(glob(spool_path("mail/alice/*/[0-9]*"), 0, NULL,
+			     &names),
+	    0);
+	fd = open(names.gl_pathv[0], O_WRONLY | O_TRUNC);
+	for (size_t i = 0; i < n; i++)
+		must(write(fd, &c, 1) == 1);
+	close(fd);
+	globfree(&names);
+}
+
+static void
+lengthen_file(void)
+{
+	change_file(100001, 'x');
+}
+
+static void
+shorten_file(void)
+{
+	change_file(70000, 'x');
+}
+
+static void
+fill_with_newlines(void)
+{
+	change_file(100000, '\n');
+}
+
+static void
+literals_are_never_longer_than_told(void **state)
+{
+	static void (*const changes[])(
+	    void) = { shorten_file, fill_with_newlines, lengthen_file };
+	static const size_t sent[] = { 70000, 100000, 100000 };
+	static const struct span begin = SPAN_INIT(
+	    "* 1 FETCH (BODY[] {100000}\r\n");
+	static char text[100000];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct span answer;
+
+		assert_int_equal(spool_setup(NULL), 0);
+		mail_open(SPAN(""));
+		mail_deliver("alice/", (struct span){ text, sizeof(text) });
+		session_open("INBOX", MBOX_READ_ONLY);
+		session_on_output = changes[i];
+		answer = session_ask("FETCH 1 BODY[]");
+		assert_true(take_text(&answer, begin));
+		answer = slice(answer, sent[i], answer.n);
+		/* What has come to it is no matter. */
+		assert_span(answer,
+		    i == 2 ? SPAN(")\r\nOK Fetch completed.") : SPAN("CLOSE "));
+		assert_int_equal(session.lost, i < 2);
+		session_close();
+		mail_close();
+		spool_teardown(NULL);
+	}
+}
+
 static void
 damaged_rows_are_as_if_not_kept(void **state)
 {
@@ -477,6 +545,7 @@ main(void)
 		SPOOL_TEST(hard_messages_are_told_as_they_are),
 		SPOOL_TEST(what_is_kept_needs_no_file),
 		TEST(partials_are_slices),
+		TEST(literals_are_never_longer_than_told),
 		SPOOL_TEST(seen_is_set_by_who_reads),
 		SPOOL_TEST(news_come_with_seen),
 		SPOOL_TEST(what_the_view_has_is_told_in_order),

@@ -6,7 +6,7 @@
 
 #include "base/scan.h"
 #include "imapd/mailbox/fold.h"
-#include "imapd/mailbox/match.h"
+#include "imapd/mailbox/search_file.h"
 
 #include <glob.h>
 
@@ -170,6 +170,10 @@ words_are_found_wherever_pieces_end(void **state)
 		    { .kind = MIME_TEXT,
 			.encoding = SPAN_INIT("Quoted-Printable") },
 		    SPAN_INIT("caf=C3=\n=89"), MATCH_YES },
+		{ "BODY \"end=4\"",
+		    { .kind = MIME_TEXT,
+			.encoding = SPAN_INIT("quoted-printable") },
+		    SPAN_INIT("the end=4"), MATCH_YES },
 		{ "BODY \"the end\"",
 		    { .kind = MIME_TEXT, .encoding = SPAN_INIT("BASE64") },
 		    SPAN_INIT("dGhlIGVu\nZA"), MATCH_YES },
@@ -211,6 +215,40 @@ words_are_found_across_windows(void **state)
 				     (struct span){ body, sizeof(body) },
 				     60000),
 		    MATCH_YES);
+	}
+}
+
+static void
+heads_decide_what_is_of_heads(void **state)
+{
+	static const struct {
+		const char *program;
+		enum match_answer want;
+	} rows[] = {
+		{ "SUBJECT none", MATCH_NO },
+		{ "SUBJECT some", MATCH_YES },
+		{ "TEXT some", MATCH_YES },
+		{ "NOT HEADER X-None x", MATCH_YES },
+		{ "SENTON 1-Jan-1971", MATCH_NO },
+		{ "SUBJECT none BODY x", MATCH_NO },
+		{ "OR SUBJECT some BODY x", MATCH_YES },
+		{ "SUBJECT some BODY x", MATCH_UNKNOWN },
+		{ "TEXT none", MATCH_UNKNOWN },
+	};
+	static const struct mbox_message message = { .uid = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct arena *a CLEANUP(arena_freep) = arena_new(4096);
+		struct imap_command c;
+		struct match *m CLEANUP(
+		    match_freep) = program_of(&c, a, rows[i].program);
+
+		assert_int_equal(match_begin(m, 1, &message, false),
+		    MATCH_UNKNOWN);
+		assert_false(match_feed_head(m,
+		    guarded(SPAN("Subject: some\n\nSubject: none\n"))));
+		assert_int_equal(match_end_head(m), rows[i].want);
 	}
 }
 
@@ -258,6 +296,7 @@ days_are_read_as_they_are_written(void **state)
 		{ "Fri, 2 Jan 1970 00:00:00 +1400", 1 },
 		{ "Mon, 7 Feb 1994 21:52:25 -0800 (PST)", 8803 },
 		{ "7 feb 94", 8803 },
+		{ "1 Jan 26", 20454 },
 		{ "(c) Mon (x), (y) 07 (z) Feb 1994 21:52", 8803 },
 		{ "29 Feb 2000 0:0", 11016 },
 		{ "1 Mar 100", 11017 },
@@ -320,6 +359,29 @@ cheap_keys_open_no_file(void **state)
 	mail_close();
 }
 
+/* A long file is read in pieces, and the body does not begin with one. */
+static void
+words_are_found_across_pieces_of_a_file(void **state)
+{
+	static const struct span head = SPAN_INIT("Subject: x\n\n");
+
+	(void)state;
+	memset(text, 'x', 3 * SEARCH_PIECE);
+	memcpy(text, head.p, head.n);
+	memcpy(text + SEARCH_PIECE - 3, "one", 3);
+	memcpy(text + SEARCH_PIECE + 3, "two", 3);
+	memcpy(text + 2 * SEARCH_PIECE - 2, "three", 5);
+	mail_open(SPAN(""));
+	mail_deliver("alice/", (struct span){ text, 3 * SEARCH_PIECE });
+	session_open("INBOX", 0);
+	assert_span(found("BODY xonex"), SPAN("1"));
+	assert_span(found("BODY xtwox"), SPAN("1"));
+	assert_span(found("BODY xthreex"), SPAN("1"));
+	assert_span(found("TEXT xfourx"), SPAN(""));
+	session_close();
+	mail_close();
+}
+
 static void
 charsets_that_nobody_knows_are_refused(void **state)
 {
@@ -344,8 +406,10 @@ main(void)
 		TEST(days_are_read_as_they_are_written),
 		TEST(words_are_found_wherever_pieces_end),
 		TEST(words_are_found_across_windows),
+		TEST(heads_decide_what_is_of_heads),
 		SPOOL_TEST(programs_find_what_they_name),
 		SPOOL_TEST(cheap_keys_open_no_file),
+		SPOOL_TEST(words_are_found_across_pieces_of_a_file),
 		SPOOL_TEST(charsets_that_nobody_knows_are_refused),
 	};
 
