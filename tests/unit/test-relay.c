@@ -185,7 +185,8 @@ be_client(void *arg)
 	if (fx.tls)
 		must(stream_starttls(s, client_tls, NULL, TASK_NEVER, &facts) ==
 		    STREAM_OK);
-	fx.client.stream = stream_shrink(s);
+	must(stream_resize(s, 0, 0));
+	fx.client.stream = s;
 	if (fx.client.listens_from > 0)
 		task_sleep(fx.client.listens_from - 1);
 	fx.said_by_then = fx.worker.said;
@@ -196,7 +197,8 @@ static void
 be_worker(void *arg)
 {
 	(void)arg;
-	fx.worker.stream = stream_shrink(stream_new(fx.worker_fd, 1, 1));
+	fx.worker.stream = stream_new(fx.worker_fd, 1, 1);
+	must(stream_resize(fx.worker.stream, 0, 0));
 	converse(&fx.worker);
 }
 
