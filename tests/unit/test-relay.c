@@ -197,8 +197,7 @@ static void
 be_worker(void *arg)
 {
 	(void)arg;
-	fx.worker.stream = stream_new(fx.worker_fd, 1, 1);
-	must(stream_resize(fx.worker.stream, 0, 0));
+	fx.worker.stream = stream_new(fx.worker_fd, 0, 0);
 	converse(&fx.worker);
 }
 
