@@ -13,7 +13,8 @@
 
 enum {
 	RELAY_MAX = 16384, /* bytes that are read at a time */
-	RELAY_LAST_MS = 10 * 1000, /* for the client, when the worker has closed */
+	RELAY_LAST_MS = 10 *
+	    1000, /* for the client, when the worker has closed */
 };
 
 /*
