@@ -246,11 +246,11 @@ void
 relay_run(struct stream **client, int worker)
 {
 	struct relay r = {
-		.client = stream_shrink(*client),
+		.client = *client,
 		.worker = worker,
 	};
 
-	*client = r.client;
+	must(stream_resize(r.client, 0, 0));
 	while (!r.failed && !r.down.ended) {
 		move_both(&r);
 		if (r.failed || r.down.ended)

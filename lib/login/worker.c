@@ -299,10 +299,13 @@ worker_serve(const struct worker_spec *spec)
 }
 
 static void
-ring(void *bell, void *arg)
+tell(void *tag, void *arg)
 {
+	struct worker_news *news = tag;
+
 	(void)arg;
-	bell_ring(bell);
+	news->pending = true;
+	bell_ring(&news->bell);
 }
 
 /* A task: tells of changes in all mailboxes that are watched. */
@@ -313,18 +316,18 @@ watch_store(void *arg)
 	int fd = store_watch_fd(store);
 
 	while (task_wait_fd(fd, TASK_INPUT, TASK_NEVER) == TASK_READY)
-		store_watch_take(store, ring, NULL);
+		store_watch_take(store, tell, NULL);
 	worker.watcher = NULL;
 	close_store_if_last();
 }
 
 bool
-worker_watch(struct session_in *in, struct mbox *m, struct bell *bell)
+worker_watch(struct session_in *in, struct mbox *m, struct worker_news *news)
 {
 	if (store_watch_fd(in->store) < 0)
 		return false;
 	if (!worker.watcher)
 		worker.watcher = task_spawn(watch_store, in->store,
 		    "changes of mailboxes");
-	return worker.watcher && mbox_watch(m, bell);
+	return worker.watcher && mbox_watch(m, news);
 }

@@ -15,6 +15,7 @@
 
 #include "net/stream.h"
 #include "store/deliver.h"
+#include "task/task.h"
 
 struct conf;
 
@@ -60,12 +61,20 @@ void worker_log(const struct session_in *in, const char *fmt, ...)
     PRINTF_LIKE(2, 3);
 
 /*
- * Watches a selected mailbox of the session: `bell` rings after each change.
- * False: look now and then instead. Ends with mbox_unwatch() or mbox_close().
- * Plain.
+ * News of a selected mailbox: the bell rings after each change, and since a ring
+ * is not remembered, ->pending says that one has come. Who looks clears it first.
  */
 struct mbox;
+struct worker_news {
+	struct bell bell;
+	bool pending;
+};
+
+/*
+ * Watches a selected mailbox of the session. False: look now and then instead.
+ * Ends with mbox_unwatch() or mbox_close(). Plain.
+ */
 MUST_USE bool worker_watch(struct session_in *in, struct mbox *m,
-    struct bell *bell);
+    struct worker_news *news);
 
 #endif
