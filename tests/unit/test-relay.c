@@ -185,7 +185,8 @@ be_client(void *arg)
 	if (fx.tls)
 		must(stream_starttls(s, client_tls, NULL, TASK_NEVER, &facts) ==
 		    STREAM_OK);
-	fx.client.stream = stream_shrink(s);
+	must(stream_resize(s, 0, 0));
+	fx.client.stream = s;
 	if (fx.client.listens_from > 0)
 		task_sleep(fx.client.listens_from - 1);
 	fx.said_by_then = fx.worker.said;
@@ -196,7 +197,7 @@ static void
 be_worker(void *arg)
 {
 	(void)arg;
-	fx.worker.stream = stream_shrink(stream_new(fx.worker_fd, 1, 1));
+	fx.worker.stream = stream_new(fx.worker_fd, 0, 0);
 	converse(&fx.worker);
 }
 
@@ -210,7 +211,7 @@ be_relay(void *arg)
 	if (fx.tls)
 		must(stream_starttls(s, server_tls, NULL, TASK_NEVER, &facts) ==
 		    STREAM_OK);
-	relay_run(&s, fx.relay_fd);
+	relay_run(s, fx.relay_fd);
 	fx.relay_ended = task_now();
 	fx.relay = NULL;
 	stream_free(s);
