@@ -13,6 +13,7 @@ static const struct command commands[] = {
 	{ "authd", COMMAND_SINGLE, NULL },
 	{ "imapd", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
+	{ "dnsd", COMMAND_SINGLE, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },
 	{ "cleanup", COMMAND_BUILT_IN, "smtpd" },
@@ -39,7 +40,6 @@ static const struct command commands[] = {
 	{ "tlsproxy", COMMAND_NOT_YET, NULL },
 	{ "qmqpd", COMMAND_NOT_YET, NULL },
 	{ "lmtpd", COMMAND_NOT_YET, NULL },
-	{ "dnsd", COMMAND_NOT_YET, NULL },
 };
 
 const struct command *

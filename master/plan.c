@@ -13,6 +13,7 @@ enum {
 	MEMORY_MAX = 16 << 20,
 	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
+	ALWAYS_MAX = 3, /* services that run whatever master.cf says */
 };
 
 static const struct conf_field fields[] = {
@@ -117,6 +118,9 @@ find_sockets(struct plan *p, struct plan_service *s,
 		    PLAN_NET);
 		add_path(p, s, "login", "auth", SOCK_SEQPACKET, 0660,
 		    PLAN_LOGIN);
+	} else if (strcmp(command, "dnsd") == 0) {
+		add_path(p, s, "private", "dns", SOCK_SEQPACKET, 0660,
+		    PLAN_NET);
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
 	} else if (l->type == SERVICE_INET) {
@@ -259,6 +263,7 @@ add_missing(struct plan *p, struct why *why)
 		    .type = SERVICE_UNIX,
 		    .command = "postlogd" },
 		{ .name = "broker", .type = SERVICE_UNIX, .command = "broker" },
+		{ .name = "dns", .type = SERVICE_UNIX, .command = "dnsd" },
 	};
 	int err = 0;
 
@@ -289,7 +294,7 @@ fill(struct plan *p, const char *dir, plan_note_fn *note, void *arg,
 	if (!p->cf)
 		return -EINVAL;
 	n = master_cf_count(p->cf);
-	p->services = zalloc((n + 2) * sizeof(*p->services));
+	p->services = zalloc((n + ALWAYS_MAX) * sizeof(*p->services));
 	for (size_t i = 0; i < n && !err; i++)
 		err = add_line(p, master_cf_at(p->cf, i), note, arg, why);
 	return err ? err : add_missing(p, why);

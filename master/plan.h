@@ -3,7 +3,7 @@
  *
  * A plan is made before anything is changed, at start and at each reload: a
  * wrong one is refused with file and line, and all goes on as it was. What the
- * suite cannot do without (broker, postlogd) is in it also if master.cf says
+ * suite cannot do without (broker, dnsd, postlogd) is in it also if master.cf says
  * nothing of it.
  */
 #ifndef MASTER_PLAN_H

@@ -6,6 +6,7 @@
 #include "service/counters.h"
 #include "service/service.h"
 #include "smtpd/params.h"
+#include "smtpd/peername.h"
 #include "task/task.h"
 
 #include <stdio.h>
@@ -85,7 +86,15 @@ name_client(struct backend_client *c)
 	buf_init(&b, c->addr, sizeof(c->addr) - 1);
 	addr_put(&b, &c->peer);
 	c->addr[b.n] = '\0';
-	snprintf(c->name, sizeof(c->name), "unknown");
+	if (params.peername_lookup) {
+		struct peername found;
+
+		peername_find(&c->peer, &found);
+		snprintf(c->name, sizeof(c->name), "%s", found.name);
+	} else {
+		snprintf(c->name, sizeof(c->name), "unknown");
+		return;
+	}
 	for (int i = 0; i < 2; i++)
 		if (strcmp(c->addr, own[i]) == 0)
 			snprintf(c->name, sizeof(c->name), "%s",

@@ -56,7 +56,7 @@ const struct backend_tls *backend_tls(void);
 
 /*
  * Says who the client is, and counts it. False: there are too many connections
- * of it. Either way backend_left() is due.
+ * of it. Either way backend_left() is due. May sleep, while DNS is asked.
  */
 MUST_USE bool backend_came(const struct addr *peer, struct backend_client *c_r);
 void backend_left(struct backend_client *c);

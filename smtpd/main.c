@@ -1,6 +1,7 @@
 #include "dict/dict.h"
 #include "queue/queue.h"
 #include "sasl/client.h"
+#include "service/dns.h"
 #include "service/service.h"
 #include "smtpd/notify.h"
 #include "smtpd/params.h"
@@ -14,6 +15,7 @@ enum {
 
 static char qmgr_socket[] = "private/qmgr";
 static char authd_socket[] = "private/auth";
+static char dnsd_socket[] = "private/dns";
 
 static unsigned sessions;
 
@@ -54,6 +56,7 @@ warm_up(const struct conf *c, struct why *why)
 /* NULL once it has ended, as when all tasks are cancelled. */
 static struct task *notifier;
 static struct task *authenticator;
+static struct task *resolver;
 
 static void
 serve_notifier(void *path)
@@ -70,6 +73,13 @@ serve_authenticator(void *path)
 }
 
 static void
+serve_resolver(void *path)
+{
+	dns_serve(path);
+	resolver = NULL;
+}
+
+static void
 serve(void *arg)
 {
 	(void)arg;
@@ -82,11 +92,18 @@ serve(void *arg)
 		if (!authenticator)
 			die("no memory for a task");
 	}
+	if (params.peername_lookup) {
+		resolver = task_spawn(serve_resolver, dnsd_socket, "ask dnsd");
+		if (!resolver)
+			die("no memory for a task");
+	}
 	service_accept(serve_conn, "smtp");
 	/* What they take in is still to be told. */
 	while (task_sleep(task_after(SESSIONS_CHECK_MS)) != TASK_CANCELLED &&
 	    sessions > 0)
 		continue;
+	if (resolver)
+		task_cancel(resolver);
 	if (authenticator)
 		task_cancel(authenticator);
 	if (notifier)

@@ -30,6 +30,7 @@ const struct conf_field params_fields[] = {
 	ROW(CONF_BOOL, disable_vrfy, "disable_vrfy_command"),
 	ROW(CONF_BOOL, strict_envelopes, "strict_rfc821_envelopes"),
 	ROW(CONF_BOOL, delay_reject, "smtpd_delay_reject"),
+	ROW(CONF_BOOL, peername_lookup, "smtpd_peername_lookup"),
 	ROW(CONF_BOOL, unlisted_rcpt, "smtpd_reject_unlisted_recipient"),
 	ROW(CONF_BOOL, unlisted_sender, "smtpd_reject_unlisted_sender"),
 	ROW(CONF_BOOL, long_ids, "enable_long_queue_ids"),

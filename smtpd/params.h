@@ -29,6 +29,7 @@ struct params {
 	bool disable_vrfy;
 	bool strict_envelopes;
 	bool delay_reject;
+	bool peername_lookup;
 	bool unlisted_rcpt;
 	bool unlisted_sender;
 	bool long_ids;

@@ -9,6 +9,7 @@ enum {
 	KEEP_MAX = 1 << 20,
 	RETRY_MIN_MS = 50,
 	RETRY_MAX_MS = 2000,
+	RETRY_SAY_MS = 500, /* who is away shorter may just be starting */
 };
 
 struct rpc {
@@ -136,7 +137,7 @@ rpc_keep(struct rpc *r, const char *path)
 			said = false;
 			if (!stay_connected(r))
 				return;
-		} else if (!said) {
+		} else if (!said && retry > RETRY_SAY_MS) {
 			log_warning("%s is away: %s: %s", r->peer, path,
 			    strerror(-fd));
 			said = true;
@@ -160,9 +161,15 @@ rpc_begin(struct rpc *r, struct rpc_call *c, char *bytes, size_t max)
 }
 
 bool
+rpc_is_up(const struct rpc *r)
+{
+	return r->channel && !r->broken;
+}
+
+bool
 rpc_wait(struct rpc *r, int64_t deadline)
 {
-	while (!r->channel || r->broken)
+	while (!rpc_is_up(r))
 		if (bell_wait(&r->back, deadline) != TASK_READY)
 			return false;
 	return true;
@@ -173,7 +180,7 @@ send_packet(struct rpc *r, struct buf *packet, const int *fds, size_t n)
 {
 	bool whole = msg_end(packet, (unsigned)n);
 
-	if (whole && r->channel && !r->broken) {
+	if (whole && rpc_is_up(r)) {
 		if (channel_send(r->channel, buf_span(packet), fds, n))
 			return true;
 		r->broken = true;

@@ -76,6 +76,9 @@ MUST_USE enum rpc_result rpc_ask_fds(struct rpc *r, struct rpc_call *c,
 /* Sends what has no answer. False: the peer is away. Plain. */
 MUST_USE bool rpc_tell(struct rpc *r, struct buf *packet);
 
+/* Whether the peer is there now. Plain. */
+bool rpc_is_up(const struct rpc *r);
+
 /* Waits for the peer to be there, as it may just be starting. May sleep. */
 MUST_USE bool rpc_wait(struct rpc *r, int64_t deadline);
 

@@ -78,6 +78,8 @@ sandbox_allow(const char *path, bool write)
 	(void)write;
 }
 
+static void note(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
 static void
 note(const char *fmt, ...)
 {
