@@ -41,7 +41,8 @@ struct session {
 	char bytes[]; /* the SESSION, to which the spans point */
 };
 
-static struct {
+/* One of the process. */
+static struct worker {
 	const struct worker_spec *spec;
 	struct hash crowds;
 	size_t sessions;
@@ -287,8 +288,7 @@ serve_until_told(void)
 void
 worker_serve(const struct worker_spec *spec)
 {
-	worker.spec = spec;
-	worker.last = task_now();
+	worker = (struct worker){ .spec = spec, .last = task_now() };
 	hash_init(&worker.crowds, key_of);
 	bell_init(&worker.changed, "sessions");
 	bell_init(&worker.opened, "the store");
