@@ -285,6 +285,7 @@ class Suite:
         self.console = self.dir / "console"
         self.process = None
         self.trouble_is_expected = False
+        self.sanitizers = ""  # further options of AddressSanitizer
         self.users = {}
         self.params = {}
         self.services = {}
@@ -426,7 +427,8 @@ class Suite:
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
             "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:"
-                            "detect_stack_use_after_return=0",
+                            "detect_stack_use_after_return=0:"
+                            + self.sanitizers,
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         }
 
