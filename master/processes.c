@@ -183,8 +183,7 @@ end_sessions(void)
 	struct link *l;
 
 	for (l = processes.all.next; l != &processes.all; l = l->next) {
-		struct process *p = container_of(l, struct process,
-		    in_all);
+		struct process *p = container_of(l, struct process, in_all);
 
 		if (p->worker.key.program == BROKER_DELIVER)
 			continue;
