@@ -28,8 +28,8 @@ write_file(const char *name, const char *text, mode_t mode)
 static int
 make_dir(void **state)
 {
-	static const char *const programs[] = { "smtpd", "qmgr", "postlogd",
-		"broker", "dnsd" };
+	static const char *const programs[] = { "smtpd", "smtp", "lmtp", "qmgr",
+		"postlogd", "broker", "dnsd" };
 
 	(void)state;
 	if (!mkdtemp(dir))
@@ -42,8 +42,8 @@ make_dir(void **state)
 static int
 remove_dir(void **state)
 {
-	static const char *const files[] = { "smtpd", "qmgr", "postlogd",
-		"broker", "dnsd", "main.cf", "master.cf" };
+	static const char *const files[] = { "smtpd", "smtp", "lmtp", "qmgr",
+		"postlogd", "broker", "dnsd", "main.cf", "master.cf" };
 	char path[256];
 
 	(void)state;
@@ -118,7 +118,8 @@ a_standard_master_cf_is_understood(void **state)
 
 	(void)state;
 	assert_non_null(p);
-	assert_int_equal(p->n, 5); /* smtp, qmgr; postlog, broker, dns */
+	/* smtp, qmgr, smtp, relay, lmtp, postlog, and broker and dns */
+	assert_int_equal(p->n, 8);
 	s = plan_find(p, "inet smtp");
 	assert_non_null(s);
 	assert_int_equal(s->workers, 3);
@@ -131,6 +132,13 @@ a_standard_master_cf_is_understood(void **state)
 	assert_int_equal(s->maxproc, 0);
 	assert_string_equal(s->sockets[0].path, "private/qmgr");
 	assert_string_equal(s->sockets[1].path, "public/showq");
+	/* Nobody but qmgr may tell it what to send. */
+	s = plan_find(p, "unix relay");
+	assert_non_null(s);
+	assert_int_equal(s->workers, 3);
+	assert_int_equal(s->sockets[0].type, SOCK_SEQPACKET);
+	assert_int_equal(s->sockets[0].mode, 0600);
+	assert_string_equal(s->sockets[0].path, "private/relay");
 	s = plan_find(p, "unix-dgram postlog");
 	assert_true(s && s->is_log);
 	s = plan_find(p, "unix broker");
