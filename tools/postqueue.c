@@ -294,6 +294,13 @@ struct folder {
 };
 
 static bool
+is_open(const struct queue_state *s)
+{
+	return s->verdict != QUEUE_SENT &&
+	    (!s->told || s->verdict == QUEUE_DELAYED);
+}
+
+static bool
 show_file(const char *name, int64_t due, void *arg)
 {
 	struct arena *a CLEANUP(arena_freep) = arena_new(ARENA_MAX);
@@ -313,7 +320,7 @@ show_file(const char *name, int64_t due, void *arg)
 		.arrived = m.envelope.arrived,
 	    });
 	for (size_t i = 0; i < m.n; i++)
-		if (m.states[i].verdict != QUEUE_SENT)
+		if (is_open(&m.states[i]))
 			put_rcpt(f->view, m.rcpts[i].addr, m.states[i].text);
 	return true;
 }

@@ -72,12 +72,22 @@ const char *queue_place_name(enum queue_place place);
 /* The ID that a file's name begins with. Plain. False: it is no such name. */
 MUST_USE bool queue_name_id(const char *name, struct queue_id *id_r);
 
+/* What the sender wants to be told of a recipient, and with what (RFC 3461). */
+enum {
+	QUEUE_NOTIFY_NEVER = 1 << 0,
+	QUEUE_NOTIFY_SUCCESS = 1 << 1,
+	QUEUE_NOTIFY_FAILURE = 1 << 2,
+	QUEUE_NOTIFY_DELAY = 1 << 3,
+	QUEUE_RET_FULL = 1, /* the whole message */
+	QUEUE_RET_HDRS = 2, /* its head */
+};
+
 /* Who gets it. */
 struct queue_rcpt {
 	struct span addr; /* where it goes: after virtual aliases */
 	struct span orig; /* as it was given; empty: the same */
 	struct span orcpt; /* RFC 3461 */
-	unsigned notify; /* bits of RFC 3461; 0: not said */
+	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 };
 
 enum {
@@ -90,7 +100,7 @@ struct queue_envelope {
 	int64_t arrived; /* wall clock, microseconds */
 	struct span sender;
 	struct span envid;
-	unsigned ret;
+	unsigned ret; /* QUEUE_RET_...; 0: not said */
 	unsigned flags; /* QUEUE_8BIT ... */
 	struct span client_name; /* "unknown" if not known */
 	struct span client_addr;
@@ -157,6 +167,7 @@ enum queue_verdict {
 struct queue_state {
 	uint32_t rcpt; /* its number in the message */
 	enum queue_verdict verdict;
+	bool told; /* the sender was told of it, or is not to be */
 	struct span dsn; /* "4.4.1" */
 	struct span relay;
 	struct span text;
