@@ -28,6 +28,7 @@
 #include "base/arena.h"
 #include "base/span.h"
 #include "base/why.h"
+#include "queue/notify.h"
 
 enum {
 	QUEUE_ID_MAX = 32, /* with the NUL */
@@ -71,16 +72,6 @@ const char *queue_place_name(enum queue_place place);
 
 /* The ID that a file's name begins with. Plain. False: it is no such name. */
 MUST_USE bool queue_name_id(const char *name, struct queue_id *id_r);
-
-/* What the sender wants to be told of a recipient, and with what (RFC 3461). */
-enum {
-	QUEUE_NOTIFY_NEVER = 1 << 0,
-	QUEUE_NOTIFY_SUCCESS = 1 << 1,
-	QUEUE_NOTIFY_FAILURE = 1 << 2,
-	QUEUE_NOTIFY_DELAY = 1 << 3,
-	QUEUE_RET_FULL = 1, /* the whole message */
-	QUEUE_RET_HDRS = 2, /* its head */
-};
 
 /* Who gets it. */
 struct queue_rcpt {

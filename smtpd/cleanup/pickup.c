@@ -111,6 +111,22 @@ path_of(const struct dropped *d, const char *folder, char path[128])
 	snprintf(path, 128, "%s/%s", folder, d->name);
 }
 
+/* What is not whole can be read by its owner only. */
+static bool
+is_whole(struct dropped *d, const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode)) {
+		d->state = FILE_DAMAGED;
+		d->damage = "is no file";
+		return false;
+	}
+	if (st->st_mode & S_IXUSR)
+		return true;
+	if (time(NULL) - st->st_mtime > STALE_SECONDS)
+		d->state = FILE_GONE;
+	return false;
+}
+
 /* Opens it, if it is a whole file of somebody's and nobody else has it. */
 static void
 open_file(struct dropped *d)
@@ -120,23 +136,17 @@ open_file(struct dropped *d)
 
 	d->state = FILE_LATER;
 	path_of(d, "maildrop", path);
-	d->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (d->fd < 0 && errno == ENOENT)
+	if (lstat(path, &st) < 0 || !is_whole(d, &st))
 		return;
-	if (d->fd < 0 || fstat(d->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		d->state = FILE_DAMAGED;
-		d->damage = "is no file that can be read";
+	d->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (d->fd < 0) {
+		d->error = errno == ENOENT ? 0 : -errno;
 		return;
 	}
 	/* The old and the new process of a reload, for instance. */
 	if (flock(d->fd, LOCK_EX | LOCK_NB) < 0 || fstat(d->fd, &st) < 0 ||
-	    st.st_nlink == 0)
+	    st.st_nlink == 0 || !is_whole(d, &st))
 		return;
-	if (!(st.st_mode & S_IXUSR)) {
-		if (time(NULL) - st.st_mtime > STALE_SECONDS)
-			d->state = FILE_GONE;
-		return;
-	}
 	d->uid = st.st_uid;
 	d->state = FILE_GOOD;
 	if (st.st_nlink != 1)

@@ -29,7 +29,7 @@ static int
 make_dir(void **state)
 {
 	static const char *const programs[] = { "smtpd", "qmgr", "postlogd",
-		"broker", "dnsd" };
+		"broker", "dnsd", "cleanup" };
 
 	(void)state;
 	if (!mkdtemp(dir))
@@ -43,7 +43,7 @@ static int
 remove_dir(void **state)
 {
 	static const char *const files[] = { "smtpd", "qmgr", "postlogd",
-		"broker", "dnsd", "main.cf", "master.cf" };
+		"broker", "dnsd", "cleanup", "main.cf", "master.cf" };
 	char path[256];
 
 	(void)state;
@@ -118,7 +118,7 @@ a_standard_master_cf_is_understood(void **state)
 
 	(void)state;
 	assert_non_null(p);
-	assert_int_equal(p->n, 5); /* smtp, qmgr; postlog, broker, dns */
+	assert_int_equal(p->n, 6); /* smtp, cleanup, qmgr; and three more */
 	s = plan_find(p, "inet smtp");
 	assert_non_null(s);
 	assert_int_equal(s->workers, 3);
