@@ -10,7 +10,7 @@
 #include "base/scan.h"
 #include "base/sock.h"
 #include "queue/drop.h"
-#include "tools/submit/confdir.h"
+#include "tools/confdir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,7 @@ fail(int status, const char *text, const char *detail)
 	if (name[0])
 		(void)!unlink(name);
 	fprintf(stderr, "postdrop: fatal: %s%s\n", text, detail);
-	exit(status);
+	_exit(status); /* what libraries would do at the end is not done */
 }
 
 /* Who starts us without them would have our files and sockets get their numbers. */
@@ -309,5 +309,5 @@ main(int argc, char **argv)
 	if (optind < argc)
 		fail(EX_USAGE, "usage: postdrop [-c DIR] [-rv]", "");
 	drop_message(dir);
-	return EX_OK;
+	_exit(EX_OK);
 }

@@ -3,8 +3,8 @@
  * caller has not: the installed one, and those that this one names in
  * alternate_config_directories or multi_instance_directories.
  */
-#ifndef TOOLS_SUBMIT_CONFDIR_H
-#define TOOLS_SUBMIT_CONFDIR_H
+#ifndef TOOLS_CONFDIR_H
+#define TOOLS_CONFDIR_H
 
 #include "conf/conf.h"
 

@@ -1,4 +1,4 @@
-#include "tools/submit/confdir.h"
+#include "tools/confdir.h"
 
 #include <errno.h>
 #include <stdlib.h>
