@@ -18,7 +18,7 @@ enum {
 	UP_MS = 5 * 1000, /* cleanup may just be starting */
 	ASK_TRIES = 3,
 	ANSWER_MS = 60 * 1000,
-	ANSWER_MAX = 4096,
+	ANSWER_MAX = 1024,
 	RCPTS_MAX = 256, /* in a report */
 	RCPT_ROOM = 8 * 1024, /* what the longest takes of a packet */
 	RELAY_MAX = 255,

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -91,16 +92,14 @@ head_length(struct span text, bool *begins, bool *over_r)
 	return text.n;
 }
 
-/* Copies the mail, or its head. */
+/* Copies the mail, or its head, by way of `bytes`. */
 static int
-copy(struct job *j)
+copy(struct job *j, char *bytes)
 {
-	char bytes[COPY_MAX];
 	bool begins = true, over = false;
 
 	while (j->left > 0 && !over) {
-		size_t want = j->left < sizeof(bytes) ? (size_t)j->left
-						      : sizeof(bytes);
+		size_t want = j->left < COPY_MAX ? (size_t)j->left : COPY_MAX;
 		ssize_t n = pread(j->fd, bytes, want, (off_t)j->at);
 		struct span piece = { bytes, (size_t)n };
 
@@ -121,9 +120,11 @@ static void
 finish(void *arg)
 {
 	struct job *j = arg;
+	char *bytes = zalloc(COPY_MAX);
 
 	j->in->flush = NULL; /* here it may block */
-	j->error = copy(j);
+	j->error = copy(j, bytes);
+	free(bytes);
 	if (j->error)
 		return;
 	report_end(&j->report);

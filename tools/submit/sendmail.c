@@ -292,7 +292,7 @@ send_bytes(struct span s)
 static void
 send_record(enum drop_type type, struct span text)
 {
-	char bytes[DROP_RECORD_MAX];
+	static char bytes[DROP_RECORD_MAX];
 	struct buf b;
 
 	buf_init(&b, bytes, sizeof(bytes));
