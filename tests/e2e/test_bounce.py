@@ -60,8 +60,8 @@ def test_a_bounce_says_what_when_and_why(suite):
     assert not suite.files_in()
     new = suite.log.wait(rf"{id}: sender non-delivery notification: (\w+)",
                          "bounce")[1]
-    assert suite.log.find(rf"{new}: message-id=<", "cleanup")
-    assert suite.log.find(rf"{new}: from=<>, size=\d+, nrcpt=1", "qmgr")
+    suite.log.wait(rf"{new}: message-id=<", "cleanup")
+    suite.log.wait(rf"{new}: from=<>, size=\d+, nrcpt=1", "qmgr")
     suite.log.wait(rf"{id}: removed", "qmgr")
 
 
@@ -114,7 +114,7 @@ def test_a_double_bounce_goes_to_the_postmaster_once(make_suite):
         assert message.header("Return-Path") == \
             "<double-bounce@example.test>"
         assert report(message)[3].get_content_type() == "text/rfc822-headers"
-    assert suite.log.find("postmaster non-delivery notification")
+    suite.log.wait("postmaster non-delivery notification")
     suite.wait_empty()
 
 
@@ -172,7 +172,7 @@ def test_what_is_too_old_comes_back(make_suite):
     message, = suite.mailbox("alice").wait(1)
     _, _, rcpts, _ = report(message)
     assert rcpts[0]["Action"] == "failed"
-    assert suite.log.find(
+    suite.log.wait(
         rf"{id}: from=<alice@example.test>, status=expired, "
         "returned to sender", "qmgr")
     suite.wait_empty()

@@ -63,8 +63,8 @@ def test_cron_sends_while_the_suite_is_down(suite):
     suite.wait_empty()
     assert not dropped(suite)
     id = suite.log.wait(rf"(\w+): uid={os.getuid()} from=<\w+>", "pickup")[1]
-    assert suite.log.find(rf"{id}: message-id=<.+>", "cleanup")
-    assert suite.log.find(rf"{id}: from=<\w+@example.test>, size=", "qmgr")
+    suite.log.wait(rf"{id}: message-id=<.+>", "cleanup")
+    suite.log.wait(rf"{id}: from=<\w+@example.test>, size=", "qmgr")
 
 
 def test_what_is_sent_while_it_runs_comes_at_once(suite):
