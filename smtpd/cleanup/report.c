@@ -325,6 +325,7 @@ void
 report_rcpt_status(const struct report *r, const struct report_rcpt *rcpt)
 {
 	struct span host, reply;
+	bool is_remote = take_host(rcpt->relay, &host);
 	char status[32];
 
 	put_str(r, "\n");
@@ -337,11 +338,14 @@ report_rcpt_status(const struct report *r, const struct report_rcpt *rcpt)
 	}
 	put_address(r, "Final-Recipient", rcpt->addr);
 	put_str(r, "Action: ");
-	put(r, words[r->kind].action);
+	/* What another server does with it is for that one to tell. */
+	put(r,
+	    r->kind == REPORT_SUCCESS && is_remote ? SPAN("relayed")
+						   : words[r->kind].action);
 	put_str(r, "\nStatus: ");
 	put_foreign(r, status_of(r, rcpt->dsn, status));
 	put_str(r, "\n");
-	if (take_host(rcpt->relay, &host)) {
+	if (is_remote) {
 		put_str(r, "Remote-MTA: dns; ");
 		put_foreign(r, host);
 		put_str(r, "\n");

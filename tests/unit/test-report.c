@@ -94,6 +94,16 @@ static const struct {
 	    "\nFinal-Recipient: rfc822; b@b.test\n"
 	    "Action: delivered\n"
 	    "Status: 2.0.0\n" },
+	{ REPORT_SUCCESS,
+	    { .addr = SPAN_INIT("b@b.test"),
+		.dsn = SPAN_INIT("2.0.0"),
+		.relay = SPAN_INIT("mx.b.test[192.0.2.1]:25"),
+		.text = SPAN_INIT("250 2.0.0 Ok") },
+	    "\nFinal-Recipient: rfc822; b@b.test\n"
+	    "Action: relayed\n"
+	    "Status: 2.0.0\n"
+	    "Remote-MTA: dns; mx.b.test\n"
+	    "Diagnostic-Code: X-Postrider; 250 2.0.0 Ok\n" },
 	{ REPORT_FAILURE,
 	    { .addr = SPAN_INIT("b\n--B\nX: y@b.test"),
 		.orcpt = SPAN_INIT("rfc822;\r\nX: y\0\xff"),

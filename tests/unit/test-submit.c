@@ -139,6 +139,7 @@ static const struct {
 	{ SPAN_INIT("friends: a, b;, c"), "a|b|c|", 0 },
 	{ SPAN_INIT("\"a b\"@c.test"), "\"a b\"@c.test|", 0 },
 	{ SPAN_INIT("\"a\"@c.test"), "a@c.test|", 0 },
+	{ SPAN_INIT("a@c.test., b@c.test.."), "a@c.test|", 1 },
 	{ SPAN_INIT("<>"), "", 0 },
 	{ SPAN_INIT("<@x,@y:a@b.test>"), "a@b.test|", 0 },
 };

@@ -113,8 +113,10 @@ put_address(const struct addrlist_item *item, struct buf *out)
 	a.domain = item->domain;
 	address_put(&a, out);
 	text = buf_span(out);
+	/* Two dots at the end of a domain are not one that is left out. */
 	return !out->overflow && take_mailbox(&text, ADDRESS_UTF8, &again) &&
-	    text.n == 0;
+	    text.n == 0 &&
+	    (again.domain.n == 0 || again.domain.p[again.domain.n - 1] != '.');
 }
 
 size_t
