@@ -223,7 +223,7 @@ def test_what_is_too_large_is_refused(make_suite):
 def test_only_who_may_submits(make_suite):
     suite = make_suite(authorized_submit_users="!nobody, static:all")
     if not is_root():
-        suite.set(authorized_submit_users="nobody")
+        suite.set(authorized_submit_users="somebody")
     suite.start()
     more = {"user": NOBODY, "group": NOBODY} if is_root() else {}
     done = suite.run("sendmail", "-f", "a", "alice@example.test", ok=False,
