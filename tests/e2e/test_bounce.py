@@ -157,8 +157,11 @@ def test_who_waits_is_warned_once(make_suite):
     suite.start()
     suite.clock("+7h")  # the clock began anew
     suite.log.wait(rf"{id}: .*status=deferred", count=before + 2)
+    wait_for("it to wait again",
+             lambda: [(m["queue_id"], m["queue_name"])
+                      for m in suite.queue()] == [(id, "deferred")])
+    assert len(suite.log.find("sender delay notification")) == 1
     assert len(suite.mailbox("alice").paths()) == 1
-    assert [m["queue_id"] for m in suite.queue()] == [id]
 
 
 def test_what_is_too_old_comes_back(make_suite):

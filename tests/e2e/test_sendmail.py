@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -317,7 +318,10 @@ def submit_as_nobody(suite):
     assert run(message(*GOOD)).returncode == 78
     with names_of(suite, installed):
         assert run(message(*GOOD)).returncode == 0
-        assert run(message(*GOOD), MAIL_CONFIG="/tmp").returncode == 78
+        other = shutil.copytree(suite.etc, suite.dir / "other")
+        done = run(message(*GOOD), MAIL_CONFIG=str(other))
+        assert done.returncode == 78
+        assert b"alternate_config_directories" in done.stderr
         done = run(message(*GOOD)[:-1])
         assert done.returncode == 65
     suite.mailbox("bob").wait(1)
