@@ -16,11 +16,12 @@ static const struct command commands[] = {
 	{ "imapd", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
 	{ "dnsd", COMMAND_SINGLE, NULL },
+	{ "cleanup", COMMAND_ONE, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },
-	{ "cleanup", COMMAND_BUILT_IN, "smtpd" },
+	{ "pickup", COMMAND_BUILT_IN, "cleanup" },
 	{ "trivial-rewrite", COMMAND_BUILT_IN, "qmgr and smtpd" },
-	{ "bounce", COMMAND_BUILT_IN, "qmgr" },
+	{ "bounce", COMMAND_BUILT_IN, "cleanup" },
 	{ "flush", COMMAND_BUILT_IN, "qmgr" },
 	{ "showq", COMMAND_BUILT_IN, "qmgr" },
 	{ "error", COMMAND_BUILT_IN, "qmgr" },
@@ -31,7 +32,6 @@ static const struct command commands[] = {
 	{ "verify", COMMAND_BUILT_IN, "smtpd" },
 	{ "proxymap", COMMAND_BUILT_IN, "whoever looks up" },
 
-	{ "pickup", COMMAND_NOT_YET, NULL },
 	{ "local", COMMAND_NOT_YET, NULL },
 	{ "pipe", COMMAND_NOT_YET, NULL },
 	{ "spawn", COMMAND_NOT_YET, NULL },

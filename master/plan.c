@@ -13,7 +13,7 @@ enum {
 	MEMORY_MAX = 16 << 20,
 	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
-	ALWAYS_MAX = 3, /* services that run whatever master.cf says */
+	ALWAYS_MAX = 4, /* services that run whatever master.cf says */
 };
 
 static const struct conf_field fields[] = {
@@ -121,6 +121,12 @@ find_sockets(struct plan *p, struct plan_service *s,
 	} else if (strcmp(command, "dnsd") == 0) {
 		add_path(p, s, "private", "dns", SOCK_SEQPACKET, 0660,
 		    PLAN_NET);
+	} else if (strcmp(command, "cleanup") == 0) {
+		/* In this order: it tells its clients apart by it. */
+		add_path(p, s, "private", "cleanup", SOCK_SEQPACKET, 0600,
+		    PLAN_NET);
+		add_path(p, s, "public", "pickup", SOCK_SEQPACKET, 0666,
+		    PLAN_NET);
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
 	} else if (s->command->kind == COMMAND_AGENTS &&
@@ -149,7 +155,7 @@ count_workers(struct plan *p, struct plan_service *s, struct why *why)
 	const char *name = text(p, "1_service_workers", s->name, "");
 	int err = 0;
 
-	if (s->command->kind == COMMAND_SINGLE) {
+	if (s->command->kind != COMMAND_WORKERS) {
 		s->workers = 1;
 		return 0;
 	}
@@ -187,7 +193,7 @@ static int64_t
 limit_of(const struct plan *p, const struct service_line *l,
     const struct command *command)
 {
-	if (command->kind == COMMAND_SINGLE)
+	if (command->kind != COMMAND_WORKERS)
 		return 0;
 	return l->maxproc < 0 ? p->params.default_process_limit : l->maxproc;
 }
@@ -248,6 +254,11 @@ add_line(struct plan *p, const struct service_line *l, plan_note_fn *note,
 		    l->name, l->command);
 		note(bytes, arg);
 		return 0;
+	case COMMAND_ONE:
+		if (has_command(p,
+			c->name)) /* smtpd names it for its options */
+			return 0;
+		break;
 	case COMMAND_SINGLE:
 		if (has_command(p, c->name))
 			return why_set(why, EINVAL, "master.cf", l->line,
@@ -270,6 +281,9 @@ add_missing(struct plan *p, struct why *why)
 		    .type = SERVICE_UNIX,
 		    .command = "postlogd" },
 		{ .name = "broker", .type = SERVICE_UNIX, .command = "broker" },
+		{ .name = "cleanup",
+		    .type = SERVICE_UNIX,
+		    .command = "cleanup" },
 		{ .name = "dns", .type = SERVICE_UNIX, .command = "dnsd" },
 	};
 	int err = 0;

@@ -285,6 +285,7 @@ class Suite:
         self.console = self.dir / "console"
         self.process = None
         self.trouble_is_expected = False
+        self.sanitizers = ""  # further options of AddressSanitizer
         self.users = {}
         self.params = {}
         self.services = {}
@@ -294,6 +295,9 @@ class Suite:
     # Configuration.
 
     def default_configuration(self):
+        # What a sandbox refuses is seen where it does so.
+        if "POSTRIDER_SANDBOX" in os.environ:
+            self.params["sandbox"] = os.environ["POSTRIDER_SANDBOX"]
         if is_root():
             owner, group, uid, gid = ("postrider", "postdrop", MAIL_UID,
                                       MAIL_UID)
@@ -303,7 +307,7 @@ class Suite:
             uid, gid = os.getuid(), os.getgid()
             owner = pwd.getpwuid(uid).pw_name
             group = owner
-        self.params = {
+        self.params |= {
             "queue_directory": self.queue_dir,
             "data_directory": self.dir / "data",
             "daemon_directory": self.daemons,
@@ -426,7 +430,8 @@ class Suite:
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
             "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:"
-                            "detect_stack_use_after_return=0",
+                            "detect_stack_use_after_return=0:"
+                            + self.sanitizers,
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         }
 

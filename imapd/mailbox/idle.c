@@ -6,7 +6,7 @@
 #include "service/service.h"
 
 enum {
-	LOOK_MS = 30 * 1000, /* where a mailbox cannot be watched */
+	LOOK_MS = 5 * 1000, /* where a mailbox cannot be watched */
 	DONE_MS = 60 * 1000, /* for the rest of a line that has begun */
 };
 

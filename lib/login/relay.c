@@ -243,14 +243,14 @@ say_the_last(struct relay *r)
 }
 
 void
-relay_run(struct stream **client, int worker)
+relay_run(struct stream *client, int worker)
 {
 	struct relay r = {
-		.client = *client,
+		.client = client,
 		.worker = worker,
 	};
 
-	must(stream_resize(r.client, 0, 0));
+	must(stream_resize(client, 0, 0));
 	while (!r.failed && !r.down.ended) {
 		move_both(&r);
 		if (r.failed || r.down.ended)

@@ -13,14 +13,13 @@
 
 enum {
 	RELAY_MAX = 16384, /* bytes that are read at a time */
-	RELAY_LAST_MS = 10 *
-	    1000, /* for the client, when the worker has closed */
+	RELAY_LAST_MS = 10000, /* for the client, when the worker has closed */
 };
 
 /*
- * Until both have ended, or one has failed. The buffers of *client, which is
- * replaced, are given back; `worker` is a socket, and is closed. May sleep.
+ * Until both have ended, or one has failed. The buffers of `client`, which hold
+ * nothing, are given back; `worker` is a socket, and is closed. May sleep.
  */
-void relay_run(struct stream **client, int worker);
+void relay_run(struct stream *client, int worker);
 
 #endif

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
+	COMPLAIN_MS = 60 * 1000, /* between two lines about the same */
 	IDLE_MS = 60 * 1000, /* without sessions: the worker asks for leave */
 	CROWD_KEY_MAX = 512, /* a user and an address */
 };
@@ -39,7 +41,8 @@ struct session {
 	char bytes[]; /* the SESSION, to which the spans point */
 };
 
-static struct {
+/* One of the process. */
+static struct worker {
 	const struct worker_spec *spec;
 	struct hash crowds;
 	size_t sessions;
@@ -285,8 +288,7 @@ serve_until_told(void)
 void
 worker_serve(const struct worker_spec *spec)
 {
-	worker.spec = spec;
-	worker.last = task_now();
+	worker = (struct worker){ .spec = spec, .last = task_now() };
 	hash_init(&worker.crowds, key_of);
 	bell_init(&worker.changed, "sessions");
 	bell_init(&worker.opened, "the store");
@@ -321,13 +323,28 @@ watch_store(void *arg)
 	close_store_if_last();
 }
 
+/* Who looks now and then costs more, and nobody sees why. */
+static bool
+complain(void)
+{
+	static int64_t next;
+
+	if (task_now() < next)
+		return false;
+	log_warning("mailboxes cannot be watched (%s): clients hear of news "
+		    "later; see fs.inotify in sysctl",
+	    strerror(errno));
+	next = task_after(COMPLAIN_MS);
+	return false;
+}
+
 bool
 worker_watch(struct session_in *in, struct mbox *m, struct worker_news *news)
 {
 	if (store_watch_fd(in->store) < 0)
-		return false;
+		return complain();
 	if (!worker.watcher)
 		worker.watcher = task_spawn(watch_store, in->store,
 		    "changes of mailboxes");
-	return worker.watcher && mbox_watch(m, news);
+	return worker.watcher && (mbox_watch(m, news) || complain());
 }

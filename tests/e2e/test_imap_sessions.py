@@ -134,3 +134,19 @@ def test_large_messages_go_both_ways(suite):
         assert got == body
         assert re.search(rb"RFC822.SIZE %d\b" % len(body),
                          ok(session.fetch("1", "(RFC822.SIZE)"))[0])
+
+
+def test_who_does_not_read_hinders_nobody(suite):
+    body = b"Subject: large\r\n\r\n" + b"x" * 900000 + b"\r\n"
+    with selected(suite) as session, selected(suite) as slow:
+        ok(session.append("INBOX", None, None, body))
+        ok(slow.noop())
+        slow.send(b"x FETCH 1 BODY[]\r\n" * 20)
+        for _ in range(3):
+            ok(session.noop())
+            assert ok(session.search(None, "ALL")) == [b"1"]
+        answers, line = 0, b"-"
+        while answers < 20 and line:
+            line = slow.readline()
+            answers += line.startswith(b"x OK Fetch completed.")
+        assert answers == 20

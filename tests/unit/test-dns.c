@@ -139,6 +139,7 @@ serve_names(void *arg)
 	}
 }
 
+PRINTF_LIKE(1, 2)
 static void
 note(const char *fmt, ...)
 {

@@ -123,6 +123,16 @@ the_life_of_a_message(void **state)
 	assert_span(rendered(), SPAN("4F9D14A2C8: message-id=<1@b.test>"));
 	maillog_message_id(id, SPAN("<1@b.test>"));
 	assert_span(tag(), SPAN("postfix/cleanup"));
+	maillog_submitted(id, 1000, SPAN("alice"));
+	assert_span(rendered(), SPAN("4F9D14A2C8: uid=1000 from=<alice>"));
+	maillog_submitted(id, 0, (struct span){ 0 });
+	assert_span(tag(), SPAN("postfix/pickup"));
+	maillog_notification(id, SPAN("sender non-delivery notification"),
+	    SPAN("4F9D14A2C9"));
+	assert_span(rendered(),
+	    SPAN("4F9D14A2C8: sender non-delivery notification: 4F9D14A2C9"));
+	maillog_notification(id, SPAN("x"), SPAN("y"));
+	assert_span(tag(), SPAN("postfix/bounce"));
 }
 
 static void
@@ -292,6 +302,58 @@ dates(void **state)
 	assert_span(buf_span(&out), SPAN("Oct  1 20:57:58"));
 }
 
+/* As Dovecot 2.3 writes them, and fail2ban's filter for it reads. */
+static void
+logins_have_dovecots_form(void **state)
+{
+	struct log_login g = {
+		.tag = "dovecot",
+		.process = "imap-login",
+		.user = SPAN("alice@demo.test"),
+		.method = SPAN("PLAIN"),
+		.remote = SPAN("203.0.113.9"),
+		.local = SPAN("192.0.2.1"),
+		.secured = SPAN("TLS"),
+		.session = SPAN("abc"),
+		.mailbox_pid = 123,
+	};
+
+	(void)state;
+	maillog_login(&g);
+	assert_span(rendered(),
+	    SPAN("imap-login: Login: user=<alice@demo.test>, method=PLAIN, "
+		 "rip=203.0.113.9, lip=192.0.2.1, mpid=123, TLS, "
+		 "session=<abc>"));
+	maillog_login(&g);
+	assert_span(tag(), SPAN("dovecot"));
+	g.reason = SPAN("Connection closed");
+	g.what = SPAN("auth failed, 1 attempts in 2 secs");
+	g.mailbox_pid = 0;
+	maillog_no_login(&g);
+	assert_span(rendered(),
+	    SPAN("imap-login: Disconnected: Connection closed (auth failed, 1 "
+		 "attempts in 2 secs): user=<alice@demo.test>, method=PLAIN, "
+		 "rip=203.0.113.9, lip=192.0.2.1, TLS, session=<abc>"));
+	/* Nobody names another address in what is read as his. */
+	g.user = SPAN("x>, rip=192.0.2.66, session=<y\n");
+	g.method = g.secured = SPAN("");
+	g.what = SPAN("no auth attempts in 0 secs");
+	maillog_no_login(&g);
+	assert_span(rendered(),
+	    SPAN("imap-login: Disconnected: Connection closed (no auth "
+		 "attempts in 0 secs): user=<x?, rip=192.0.2.66, session=?y?>, "
+		 "rip=203.0.113.9, lip=192.0.2.1, session=<abc>"));
+	g = (struct log_login){ .tag = "dovecot",
+		.process = "pop3",
+		.user = SPAN("bob"),
+		.session = SPAN("abc"),
+		.reason = SPAN("Disconnected: Logged out"),
+		.mailbox_pid = 9 };
+	maillog_session(&g);
+	assert_span(rendered(),
+	    SPAN("pop3(bob)<9><abc>: Disconnected: Logged out"));
+}
+
 int
 main(void)
 {
@@ -303,6 +365,7 @@ main(void)
 		TEST(times_have_two_digits_that_count),
 		TEST(nobody_begins_a_line_of_his_own),
 		TEST(lines_for_people),
+		TEST(logins_have_dovecots_form),
 		TEST(json_is_valid_whatever_came),
 		TEST(dates),
 	};

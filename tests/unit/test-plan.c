@@ -29,7 +29,7 @@ static int
 make_dir(void **state)
 {
 	static const char *const programs[] = { "smtpd", "smtp", "lmtp", "qmgr",
-		"postlogd", "broker", "dnsd" };
+		"postlogd", "broker", "dnsd", "cleanup" };
 
 	(void)state;
 	if (!mkdtemp(dir))
@@ -43,7 +43,8 @@ static int
 remove_dir(void **state)
 {
 	static const char *const files[] = { "smtpd", "smtp", "lmtp", "qmgr",
-		"postlogd", "broker", "dnsd", "main.cf", "master.cf" };
+		"postlogd", "broker", "dnsd", "cleanup", "main.cf",
+		"master.cf" };
 	char path[256];
 
 	(void)state;
@@ -118,8 +119,8 @@ a_standard_master_cf_is_understood(void **state)
 
 	(void)state;
 	assert_non_null(p);
-	/* smtp, qmgr, smtp, relay, lmtp, postlog, and broker and dns */
-	assert_int_equal(p->n, 8);
+	/* smtp, cleanup, qmgr, smtp, relay, lmtp; postlog, broker, dns */
+	assert_int_equal(p->n, 9);
 	s = plan_find(p, "inet smtp");
 	assert_non_null(s);
 	assert_int_equal(s->workers, 3);
