@@ -9,6 +9,7 @@
 #include "smtpd/peername.h"
 #include "task/task.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 enum {
@@ -226,24 +227,48 @@ static void
 answer_route(struct question *q)
 {
 	struct route route;
-	enum access_answer a = answer_of(q,
-	    routing_resolve(resources.routing, q->e.subject, q->arena, &route,
-		&q->why));
+	struct span addr;
+	enum access_answer a = ACCESS_TEMPFAIL;
 
+	if (rewrite_complete(resources.rewrite, q->e.subject, q->arena, &addr))
+		a = answer_of(q,
+		    routing_resolve(resources.routing, addr, q->arena, &route,
+			&q->why));
+	else
+		why_set(&q->why, ENOMEM, NULL, 0, "the address is too long");
 	if (a == ACCESS_YES &&
 	    (route.class == CLASS_DEFAULT ||
-		(route.class == CLASS_RELAY && has_route(q->e.subject))))
+		(route.class == CLASS_RELAY && has_route(addr))))
 		a = ACCESS_NO;
 	access_answer_yes(&q->e, a);
+}
+
+/* Who is in a canonical table is known, as who is in an alias table. */
+static enum dict_result
+find_listed(struct question *q, struct span *addr_r, const char **text_r)
+{
+	enum dict_result r = rewrite_address(resources.rewrite,
+	    REWRITE_ENVELOPE_RECIPIENT, false, q->e.subject, q->arena, addr_r,
+	    &q->why);
+	struct span plain;
+
+	if (r == DICT_TEMPFAIL)
+		return r;
+	if (r == DICT_FOUND &&
+	    rewrite_complete(resources.rewrite, q->e.subject, q->arena,
+		&plain) &&
+	    !span_eq(plain, *addr_r))
+		return DICT_FOUND;
+	return routing_exists(resources.routing, *addr_r, q->arena, text_r,
+	    &q->why);
 }
 
 static void
 answer_listed(struct question *q)
 {
 	const char *text = "User unknown";
-	enum access_answer a = answer_of(q,
-	    routing_exists(resources.routing, q->e.subject, q->arena, &text,
-		&q->why));
+	struct span addr;
+	enum access_answer a = answer_of(q, find_listed(q, &addr, &text));
 
 	access_answer_listed(&q->e, a, span_str(text));
 }

@@ -362,12 +362,16 @@ params_open(const struct conf *c, struct why *why)
 	resources.routing = routing_open(c, why);
 	if (!resources.routing)
 		return -EINVAL;
+	resources.rewrite = rewrite_open(c, why);
+	if (!resources.rewrite)
+		return -EINVAL;
 	resources.complete = complete_open(c, why);
 	if (!resources.complete)
 		return -EINVAL;
 	resources.intake = (struct intake_conf){
 		.queue = resources.queue,
 		.routing = resources.routing,
+		.rewrite = resources.rewrite,
 		.myhostname = params.myhostname,
 		.myorigin = params.myorigin,
 	};

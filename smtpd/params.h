@@ -69,6 +69,7 @@ struct resources {
 	struct access *access;
 	struct dict **tables; /* of ->access */
 	struct routing *routing;
+	struct rewrite *rewrite;
 	struct intake_conf intake;
 	struct queue *queue;
 	struct maps sender_logins;

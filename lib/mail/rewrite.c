@@ -279,6 +279,15 @@ complete_as(const struct rewrite *r, enum rewrite_role role, bool is_ours,
 	return complete(r, addr, origin, parent, a, addr_r);
 }
 
+bool
+rewrite_complete(const struct rewrite *r, struct span addr, struct arena *a,
+    struct span *addr_r)
+{
+	*addr_r = addr;
+	return addr.n == 0 ||
+	    complete_as(r, REWRITE_ENVELOPE_RECIPIENT, true, addr, a, addr_r);
+}
+
 static enum dict_result
 full(struct why *why)
 {
@@ -492,6 +501,12 @@ role_of_field(struct span name)
 }
 
 bool
+rewrite_is_field(struct span name)
+{
+	return role_of_field(name) != 0;
+}
+
+bool
 rewrite_has_fields(const struct rewrite *r, bool is_ours)
 {
 	return is_ours || *r->p.remote_domain;
@@ -599,6 +614,7 @@ rewrite_bcc_of_sender(struct rewrite *r, struct span sender, struct arena *a,
 {
 	struct copies c = { .n = 0 };
 
+	*list_r = NULL;
 	*n_r = 0;
 	if (!add_copies(r, span_str(r->p.always_bcc), a, &c)) {
 		why_set(why, EINVAL, NULL, 0, "always_bcc: no address");
@@ -617,6 +633,7 @@ rewrite_bcc_of_recipient(struct rewrite *r, struct span rcpt, struct arena *a,
 {
 	struct copies c = { .n = 0 };
 
+	*list_r = NULL;
 	*n_r = 0;
 	if (find_copies(r, MAPS_RECIPIENT_BCC, rcpt, a, &c, why) ==
 	    DICT_TEMPFAIL)

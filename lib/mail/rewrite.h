@@ -43,6 +43,14 @@ MUST_USE enum dict_result rewrite_address(struct rewrite *r,
     struct span *addr_r, struct why *why);
 
 /*
+ * The first step alone, for an address of an envelope: where mail to it really
+ * goes, whatever tables say. Who relays has to look at this one, as a user%host is
+ * nobody's local user. False: it is too long. Plain.
+ */
+MUST_USE bool rewrite_complete(const struct rewrite *r, struct span addr,
+    struct arena *a, struct span *addr_r);
+
+/*
  * The same for all addresses of a header field, of which `value` is what stands
  * behind the colon. Names, comments, groups and line ends stay. ABSENT also where
  * the field is none with addresses. Quick.
@@ -50,6 +58,9 @@ MUST_USE enum dict_result rewrite_address(struct rewrite *r,
 MUST_USE enum dict_result rewrite_field(struct rewrite *r, struct span name,
     bool is_ours, struct span value, struct arena *a, struct span *value_r,
     struct why *why);
+
+/* Whether fields of this name have addresses that are rewritten. Plain. */
+bool rewrite_is_field(struct span name);
 
 /* Whether fields of such a client can be changed at all. Plain. */
 bool rewrite_has_fields(const struct rewrite *r, bool is_ours);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "mail/date.h"
 #include "mail/maillog.h"
+#include "queue/notify.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -81,6 +82,58 @@ intake_qualify(struct intake *in, struct span addr)
 	text[addr.n] = '@';
 	memcpy(text + addr.n + 1, origin.p, origin.n);
 	return (struct span){ text, addr.n + 1 + origin.n };
+}
+
+/* What becomes of an address of the envelope. */
+static struct span
+rewrite(struct intake *in, enum rewrite_role role, struct span addr)
+{
+	struct span result = addr;
+	struct why why;
+
+	if (in->internal)
+		return intake_qualify(in, addr);
+	if (rewrite_address(in->conf->rewrite, role, false, addr, in->arena,
+		&result, &why) == DICT_TEMPFAIL) {
+		log_warning("%s", why.text);
+		in->error = in->error ? in->error : -EAGAIN;
+	}
+	return result;
+}
+
+/* Tables are asked once, and by the task that owns them. */
+static struct span
+sender_of(struct intake *in)
+{
+	if (!in->has_from)
+		in->from = rewrite(in, REWRITE_ENVELOPE_SENDER, in->sender);
+	in->has_from = true;
+	return in->from;
+}
+
+static bool
+wants_field(struct span name, void *arg)
+{
+	const struct intake *in = arg;
+
+	return !in->internal && rewrite_is_field(name) &&
+	    rewrite_has_fields(in->conf->rewrite, in->complete);
+}
+
+static bool
+change_field(struct span name, struct span value, struct span *value_r,
+    void *arg)
+{
+	struct intake *in = arg;
+	struct why why;
+	enum dict_result r = rewrite_field(in->conf->rewrite, name,
+	    in->complete, value, in->arena, value_r, &why);
+
+	if (r == DICT_TEMPFAIL) {
+		log_warning("%s", why.text);
+		in->error = in->error ? in->error : -EAGAIN;
+	}
+	return r == DICT_FOUND;
 }
 
 /* "Message-ID: <20261121205758.ID@HOST>", as Postfix makes it. */
@@ -166,7 +219,7 @@ static void
 add_from(struct header_scan *h, const char *resent)
 {
 	struct intake *in = h->arg;
-	struct span from = intake_qualify(in, in->sender);
+	struct span from = sender_of(in);
 	char text[3 * NAME_MAX_BYTES];
 	struct buf b;
 
@@ -208,6 +261,8 @@ intake_new(const struct intake_conf *conf, int64_t arrived)
 	in->arrived = arrived;
 	in->scan.put = put;
 	in->scan.end = complete_head;
+	in->scan.wants = wants_field;
+	in->scan.field = change_field;
 	in->scan.arg = in;
 	in->arena = arena_new(INTAKE_RCPTS_LIMIT);
 	in->writer = queue_writer_new(conf->queue, INTAKE_MEMORY_MAX);
@@ -227,6 +282,7 @@ intake_free(struct intake *in)
 	if (!in)
 		return NULL;
 	queue_writer_free(in->writer);
+	header_scan_fini(&in->scan);
 	arena_free(in->arena);
 	free(in);
 	return NULL;
@@ -237,12 +293,6 @@ intake_feed(struct intake *in, struct span piece)
 {
 	return !in->error &&
 	    (piece.n == 0 || header_scan_feed(&in->scan, piece));
-}
-
-bool
-intake_end(struct intake *in)
-{
-	return !in->error && header_scan_end(&in->scan);
 }
 
 size_t
@@ -289,22 +339,19 @@ add_list(struct intake *in, const struct queue_rcpt *given,
 	return true;
 }
 
-enum intake_added
-intake_add(struct intake *in, const struct queue_rcpt *given)
+/* One that is rewritten, and whatever it stands for. */
+static enum intake_added
+add_expanded(struct intake *in, const struct queue_rcpt *r,
+    const struct queue_rcpt *given)
 {
-	struct queue_rcpt r = *given;
 	const struct span *list;
 	struct why why;
 	size_t n;
 
-	r.addr = intake_qualify(in, given->addr);
-	r.orig = (struct span){ 0 };
-	if (!span_eq(r.addr, given->addr))
-		r.orig = given->addr;
-	switch (routing_expand(in->conf->routing, r.addr, in->arena, &list, &n,
+	switch (routing_expand(in->conf->routing, r->addr, in->arena, &list, &n,
 	    &why)) {
 	case DICT_ABSENT:
-		return add_rcpt(in, &r) ? INTAKE_ADDED : INTAKE_UNKNOWN;
+		return add_rcpt(in, r) ? INTAKE_ADDED : INTAKE_UNKNOWN;
 	case DICT_FOUND:
 		return add_list(in, given, list, n) ? INTAKE_ADDED
 						    : INTAKE_UNKNOWN;
@@ -315,13 +362,93 @@ intake_add(struct intake *in, const struct queue_rcpt *given)
 	return INTAKE_UNKNOWN;
 }
 
+/* Nobody is told of what becomes of a copy. */
+static enum intake_added
+add_copies(struct intake *in, enum dict_result found, const struct span *list,
+    size_t n, const struct why *why)
+{
+	enum intake_added added = INTAKE_ADDED;
+
+	if (found == DICT_TEMPFAIL) {
+		log_warning("%s", why->text);
+		return INTAKE_UNKNOWN;
+	}
+	for (size_t i = 0; i < n && added == INTAKE_ADDED; i++) {
+		struct queue_rcpt copy = {
+			.addr = list[i],
+			.notify = QUEUE_NOTIFY_NEVER,
+		};
+
+		added = add_expanded(in, &copy, &copy);
+	}
+	return added;
+}
+
+static enum intake_added
+add_copies_of_recipient(struct intake *in, struct span addr)
+{
+	const struct span *list;
+	enum dict_result found;
+	struct why why;
+	size_t n;
+
+	if (in->internal)
+		return INTAKE_ADDED;
+	found = rewrite_bcc_of_recipient(in->conf->rewrite, addr, in->arena,
+	    &list, &n, &why);
+	return add_copies(in, found, list, n, &why);
+}
+
+enum intake_added
+intake_add(struct intake *in, const struct queue_rcpt *given)
+{
+	struct queue_rcpt r = *given;
+	enum intake_added added;
+
+	r.addr = rewrite(in, REWRITE_ENVELOPE_RECIPIENT, given->addr);
+	if (in->error)
+		return INTAKE_UNKNOWN;
+	r.orig = (struct span){ 0 };
+	if (!span_eq(r.addr, given->addr))
+		r.orig = given->addr;
+	added = add_expanded(in, &r, given);
+	return added == INTAKE_ADDED ? add_copies_of_recipient(in, r.addr)
+				     : added;
+}
+
+/* Those of the sender; and the sender is known from here on. */
+static bool
+add_copies_of_sender(struct intake *in)
+{
+	struct span from = sender_of(in);
+	const struct span *list;
+	enum dict_result found;
+	struct why why;
+	size_t n;
+
+	if (in->internal)
+		return true;
+	found = rewrite_bcc_of_sender(in->conf->rewrite, from, in->arena, &list,
+	    &n, &why);
+	if (add_copies(in, found, list, n, &why) != INTAKE_ADDED)
+		in->error = in->error ? in->error : -EAGAIN;
+	return in->error == 0;
+}
+
+bool
+intake_end(struct intake *in)
+{
+	return !in->error && header_scan_end(&in->scan) &&
+	    add_copies_of_sender(in);
+}
+
 int
 intake_commit(struct intake *in)
 {
 	if (in->error)
 		return in->error;
 	in->envelope.arrived = in->arrived;
-	in->envelope.sender = intake_qualify(in, in->sender);
+	in->envelope.sender = sender_of(in);
 	in->error = queue_commit(in->writer, &in->envelope, in->rcpts, in->n,
 	    &in->id, &in->name);
 	return in->error;

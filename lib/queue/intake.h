@@ -11,8 +11,11 @@
  *	intake_add(in, &rcpt);                       with its virtual aliases
  *	intake_commit(in);
  *
- * With ->complete the fields that a message needs and does not have are put
- * behind its head (RFC 6409, section 8). The first failure is final and stands in
+ * Addresses become what they are to be (rewrite.h), those of the envelope always,
+ * and those in the head where ->complete says that the client is ours; then the
+ * fields that a message needs and does not have are put behind its head, too (RFC
+ * 6409, section 8). What the suite says itself is ->internal: nothing is rewritten,
+ * and nobody gets a copy. The first failure is final and stands in
  * ->error; all later calls do nothing, but for intake_free().
  *
  * What is fed is kept in memory up to a bound, and then written by ->flush, which
@@ -22,6 +25,7 @@
 #define QUEUE_INTAKE_H
 
 #include "mail/header.h"
+#include "mail/rewrite.h"
 #include "mail/routing.h"
 #include "queue/queue.h"
 
@@ -35,6 +39,7 @@ enum {
 struct intake_conf {
 	struct queue *queue;
 	struct routing *routing;
+	struct rewrite *rewrite;
 	const char *myhostname;
 	const char *myorigin;
 };
@@ -47,7 +52,8 @@ typedef void intake_flush_fn(struct intake *in);
 struct intake {
 	intake_flush_fn *flush; /* the caller's, or NULL */
 	bool complete;
-	struct span sender; /* for From:, and the envelope's */
+	bool internal;
+	struct span sender; /* as it was given: for From:, and the envelope's */
 	struct span sender_name; /* for From: */
 
 	/* To be read. */
@@ -64,6 +70,8 @@ struct intake {
 	/* Private from here on. */
 	struct queue_writer *writer;
 	struct queue_rcpt *rcpts;
+	bool has_from; /* ->from is the sender, as it is to be */
+	struct span from;
 	size_t n, max;
 	char added_id[24]; /* the time in a Message-ID of ours; or "" */
 };

@@ -212,6 +212,7 @@ send_report(const struct msg_in *m, int fd, struct span to, struct span from,
 	};
 	int err;
 
+	j.in->internal = true;
 	describe(&j, m);
 	j.report.to = to;
 	if (for_postmaster) {

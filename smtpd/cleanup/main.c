@@ -84,10 +84,11 @@ warm_up(const struct conf *c, struct why *why)
 	dict_on_open(service_watch_as);
 	intake_conf = (struct intake_conf){
 		.routing = routing_open(c, why),
+		.rewrite = rewrite_open(c, why),
 		.myhostname = params.myhostname,
 		.myorigin = params.myorigin,
 	};
-	if (!intake_conf.routing)
+	if (!intake_conf.routing || !intake_conf.rewrite)
 		return -EINVAL;
 	if (service_checking()) /* there may be no queue yet */
 		return 0;
