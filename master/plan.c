@@ -148,6 +148,12 @@ find_sockets(struct plan *p, struct plan_service *s,
 	return 0;
 }
 
+static bool
+has_workers(const struct command *c)
+{
+	return c->kind == COMMAND_WORKERS || c->kind == COMMAND_AGENTS;
+}
+
 static int
 count_workers(struct plan *p, struct plan_service *s, struct why *why)
 {
@@ -155,7 +161,7 @@ count_workers(struct plan *p, struct plan_service *s, struct why *why)
 	const char *name = text(p, "1_service_workers", s->name, "");
 	int err = 0;
 
-	if (s->command->kind != COMMAND_WORKERS) {
+	if (!has_workers(s->command)) {
 		s->workers = 1;
 		return 0;
 	}
@@ -193,7 +199,7 @@ static int64_t
 limit_of(const struct plan *p, const struct service_line *l,
     const struct command *command)
 {
-	if (command->kind != COMMAND_WORKERS)
+	if (!has_workers(command))
 		return 0;
 	return l->maxproc < 0 ? p->params.default_process_limit : l->maxproc;
 }
