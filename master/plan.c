@@ -148,10 +148,11 @@ find_sockets(struct plan *p, struct plan_service *s,
 	return 0;
 }
 
+/* Whether there is one process of it, whatever master.cf says. */
 static bool
-has_workers(const struct command *c)
+is_alone(const struct command *c)
 {
-	return c->kind == COMMAND_WORKERS || c->kind == COMMAND_AGENTS;
+	return c->kind == COMMAND_SINGLE || c->kind == COMMAND_ONE;
 }
 
 static int
@@ -161,7 +162,7 @@ count_workers(struct plan *p, struct plan_service *s, struct why *why)
 	const char *name = text(p, "1_service_workers", s->name, "");
 	int err = 0;
 
-	if (!has_workers(s->command)) {
+	if (is_alone(s->command)) {
 		s->workers = 1;
 		return 0;
 	}
@@ -199,7 +200,7 @@ static int64_t
 limit_of(const struct plan *p, const struct service_line *l,
     const struct command *command)
 {
-	if (!has_workers(command))
+	if (is_alone(command))
 		return 0;
 	return l->maxproc < 0 ? p->params.default_process_limit : l->maxproc;
 }
