@@ -4,6 +4,8 @@
 
 static const struct command commands[] = {
 	{ "smtpd", COMMAND_WORKERS, NULL },
+	{ "smtp", COMMAND_AGENTS, NULL },
+	{ "lmtp", COMMAND_AGENTS, NULL },
 
 	{ "qmgr", COMMAND_SINGLE, NULL },
 	{ "nqmgr", COMMAND_BUILT_IN, "qmgr" },
@@ -30,8 +32,6 @@ static const struct command commands[] = {
 	{ "proxymap", COMMAND_BUILT_IN, "whoever looks up" },
 
 	{ "pickup", COMMAND_NOT_YET, NULL },
-	{ "smtp", COMMAND_NOT_YET, NULL },
-	{ "lmtp", COMMAND_NOT_YET, NULL },
 	{ "local", COMMAND_NOT_YET, NULL },
 	{ "pipe", COMMAND_NOT_YET, NULL },
 	{ "spawn", COMMAND_NOT_YET, NULL },

@@ -123,9 +123,15 @@ find_sockets(struct plan *p, struct plan_service *s,
 		    PLAN_NET);
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
-	} else if (l->type == SERVICE_INET) {
+	} else if (s->command->kind == COMMAND_AGENTS &&
+	    l->type == SERVICE_UNIX) {
+		add_path(p, s, l->private ? "private" : "public", l->name,
+		    SOCK_SEQPACKET, 0600, PLAN_NET);
+	} else if (s->command->kind != COMMAND_AGENTS &&
+	    l->type == SERVICE_INET) {
 		return interfaces_find(&p->params, l, s, why);
-	} else if (l->type == SERVICE_UNIX) {
+	} else if (s->command->kind != COMMAND_AGENTS &&
+	    l->type == SERVICE_UNIX) {
 		add_path(p, s, l->private ? "private" : "public", l->name,
 		    SOCK_STREAM, l->private ? 0660 : 0666, PLAN_NET);
 	} else {
@@ -248,6 +254,7 @@ add_line(struct plan *p, const struct service_line *l, plan_note_fn *note,
 			    "service %s: there can be only one %s", l->name,
 			    c->name);
 		break;
+	case COMMAND_AGENTS:
 	case COMMAND_WORKERS:
 		break;
 	}

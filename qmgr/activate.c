@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "mail/maillog.h"
+#include "qmgr/fleet.h"
 #include "service/counters.h"
 #include "service/service.h"
 
@@ -110,14 +111,14 @@ decide_built_in(struct message *m, size_t n, const struct route *r)
 	return true;
 }
 
-/* A transport for which this version has no program. */
+/* A transport of which master.cf has no service that delivers. */
 static void
 decide_unserved(struct message *m, size_t n, const struct route *r)
 {
 	char text[256];
 
 	snprintf(text, sizeof(text),
-	    "mail transport unavailable: %.100s is not part of this version",
+	    "mail transport unavailable: no service %.100s delivers mail",
 	    r->transport);
 	decide_here(m, n, QUEUE_DELAYED, "4.3.0", text);
 }
@@ -171,19 +172,21 @@ find_mailbox(struct message *m, size_t n, const struct route *r)
 }
 
 /*
- * The destination's name: the next hop, and whose mailboxes they are, as one
+ * The destination's name: the next hop, and of mailboxes whose they are, as one
  * request goes to one owner; with a recipient limit of 1 it is the recipient.
  */
 static struct span
 name_destination(const struct recipient *to, const struct transport *t,
     char *name, size_t max)
 {
-	int len = snprintf(name, max, "%s %lu:%lu", to->nexthop,
-	    (unsigned long)to->uid, (unsigned long)to->gid);
+	const char *what = t->limits.rcpt_limit == 1 ? to->rcpt : to->nexthop;
+	int len;
 
-	if (t->limits.rcpt_limit == 1)
-		len = snprintf(name, max, "%s %lu:%lu", to->rcpt,
+	if (to->root)
+		len = snprintf(name, max, "%s %lu:%lu", what,
 		    (unsigned long)to->uid, (unsigned long)to->gid);
+	else
+		len = snprintf(name, max, "%s", what);
 	return (struct span){ name, (size_t)len < max ? (size_t)len : max - 1 };
 }
 
@@ -232,10 +235,13 @@ route_one(struct message *m, size_t n, struct batch *b)
 		decide_here(m, n, QUEUE_DELAYED, "4.3.2", "deferred transport");
 	else if (decide_built_in(m, n, &r))
 		;
-	else if (strcmp(r.transport, "virtual") != 0)
-		decide_unserved(m, n, &r);
-	else if (find_mailbox(m, n, &r))
+	else if (strcmp(r.transport, "virtual") == 0) {
+		if (find_mailbox(m, n, &r))
+			schedule(m, n, &r, b);
+	} else if (fleet_find(r.transport))
 		schedule(m, n, &r, b);
+	else
+		decide_unserved(m, n, &r);
 }
 
 static bool

@@ -1,10 +1,11 @@
 /*
- * Workers of the broker's, each the owner of some mailboxes: which there are,
- * which one gets an entry, and the task that listens to each.
+ * Workers, the broker's and those of fleets: which there are, which one gets an
+ * entry, and the task that listens to each.
  */
 #include "qmgr/worker.h"
 
 #include "base/log.h"
+#include "qmgr/fleet.h"
 #include "service/msg.h"
 
 #include <stdlib.h>
@@ -49,7 +50,8 @@ worker_find(uid_t uid, gid_t gid, unsigned slot)
 	for (struct link *l = workers.next; l != &workers; l = l->next) {
 		struct worker *w = container_of(l, struct worker, in_all);
 
-		if (w->uid == uid && w->gid == gid && w->slot == slot)
+		if (!w->fleet && w->uid == uid && w->gid == gid &&
+		    w->slot == slot)
 			return w;
 	}
 	return NULL;
@@ -112,22 +114,82 @@ choose_worker(uid_t uid, gid_t gid)
 	return best;
 }
 
+/* The one of a fleet that has least to do; NULL: none is there. */
+static struct worker *
+choose_of(const struct fleet *f)
+{
+	struct worker *best = NULL;
+
+	for (struct worker *w = worker_next(NULL); w; w = worker_next(w))
+		if (w->fleet == f && w->channel && !w->spare &&
+		    (!best || load_of(w) < load_of(best)))
+			best = w;
+	return best;
+}
+
+static void
+hand_over(struct worker *w, struct entry *e)
+{
+	worker_ref(w);
+	delivery_hand_over(w, e);
+	worker_unref(w);
+}
+
+static void
+deliver_by_fleet(const char *transport, struct entry *e)
+{
+	struct fleet *f = fleet_find(transport);
+	struct worker *w = f ? choose_of(f) : NULL;
+
+	if (w)
+		hand_over(w, e);
+	else if (f)
+		fleet_wait(f, e);
+	else
+		delivery_give_up(e, "4.3.0", "mail transport unavailable");
+}
+
 void
 agent_deliver(struct entry *e)
 {
 	const struct message *m = e->message;
 	const struct recipient *to = &m->body->rcpts[e->rcpts[0]];
+	const char *transport = e->to->transport->name;
+
+	if (strcmp(transport, "virtual") != 0) {
+		deliver_by_fleet(transport, e);
+		return;
+	}
+
 	struct worker *w = choose_worker(to->uid, to->gid);
 
 	if (w->channel) {
-		worker_ref(w);
-		delivery_hand_over(w, e);
-		worker_unref(w);
+		hand_over(w, e);
 		return;
 	}
 	w->waiting++;
 	list_append(&w->pending, &e->in_use);
 	broker_ask(w);
+}
+
+const char *
+worker_name(const struct worker *w)
+{
+	return w->fleet ? fleet_name(w->fleet) : "deliver";
+}
+
+/* It gets no more, and is told when that is sure. */
+static void
+let_go(struct worker *w)
+{
+	char packet[64];
+	struct buf b;
+
+	w->spare = true;
+	buf_init(&b, packet, sizeof(packet));
+	msg_begin(&b, MSG_SPARE, 0);
+	if (!msg_end(&b, 0) || !channel_send(w->channel, buf_span(&b), NULL, 0))
+		log_debug("%s[%d] is gone", worker_name(w), (int)w->pid);
 }
 
 static void
@@ -136,11 +198,14 @@ take_message(struct worker *w, struct span packet)
 	struct msg_in in;
 
 	if (!msg_read(packet, &in))
-		log_warning("deliver[%d] speaks another protocol", (int)w->pid);
+		log_warning("%s[%d] speaks another protocol", worker_name(w),
+		    (int)w->pid);
 	else if (in.type == MSG_RESULT)
 		delivery_take_result(w, &in);
 	else if (in.type == MSG_HELLO)
 		former_hello(w, &in);
+	else if (in.type == MSG_SPARE)
+		let_go(w);
 }
 
 static void
@@ -162,11 +227,14 @@ worker_gone(struct worker *w)
 	link_remove(&w->in_all);
 	w->channel = channel_free(w->channel);
 	if (!list_empty(&w->deliveries))
-		log_warning("deliver[%d] ended in the midst of %u deliveries",
-		    (int)w->pid, w->under_way);
+		log_warning("%s[%d] ended in the midst of %u deliveries",
+		    worker_name(w), (int)w->pid, w->under_way);
 	take_back_pending(w);
 	delivery_retry_all(w);
 	former_end(w);
+	if (w->fleet)
+		fleet_left(w->fleet);
+	w->fleet = NULL;
 	bell_ring_one(&qmgr.dispatch);
 	broker_greeted();
 }
@@ -215,6 +283,24 @@ worker_start(struct worker *w, int fd, pid_t pid)
 	worker_unref(w);
 }
 
+bool
+worker_join(struct fleet *f, struct channel *ch, const struct msg_in *hello)
+{
+	struct worker *w = worker_make((uid_t)-1, (gid_t)-1, 0);
+
+	w->fleet = f;
+	w->channel = ch;
+	w->pid = (pid_t)msg_u64(hello, MSG_FIELD_PID);
+	if (!task_spawn(serve_worker, w, "%s %d", fleet_name(f), (int)w->pid)) {
+		w->channel = NULL;
+		link_remove(&w->in_all);
+		worker_unref(w);
+		return false;
+	}
+	former_hello(w, hello);
+	return true;
+}
+
 void
 worker_refused(struct worker *w, const char *text)
 {
@@ -256,6 +342,7 @@ workers_send_acks(void)
 		w->acks_n = 0;
 		if (!msg_end(&b, 0) ||
 		    !channel_send(w->channel, buf_span(&b), NULL, 0))
-			log_debug("deliver[%d] is gone", (int)w->pid);
+			log_debug("%s[%d] is gone", worker_name(w),
+			    (int)w->pid);
 	}
 }

@@ -6,6 +6,7 @@
 #include "qmgr/worker.h"
 
 #include "base/log.h"
+#include "qmgr/fleet.h"
 #include "service/msg.h"
 #include "service/service.h"
 
@@ -74,7 +75,7 @@ begin(void)
 void
 broker_greeted(void)
 {
-	if (!all_there)
+	if (!all_there || !fleets_settled())
 		return;
 	for (struct worker *w = worker_next(NULL); w; w = worker_next(w))
 		if (w->channel && !w->greeted)

@@ -56,7 +56,10 @@ put_rcpt(struct buf *b, const struct message *m, uint32_t n)
 	msg_put_str(b, MSG_FIELD_ADDR, span_str(to->rcpt));
 	msg_put_opt(b, MSG_FIELD_ORIG, r->orig);
 	msg_put_opt(b, MSG_FIELD_ORCPT, r->orcpt);
-	msg_put_opt(b, MSG_FIELD_MAILBOX, span_str(to->path));
+	if (r->notify)
+		msg_put_u64(b, MSG_FIELD_NOTIFY, r->notify);
+	if (to->path)
+		msg_put_opt(b, MSG_FIELD_MAILBOX, span_str(to->path));
 	msg_group_end(b, group);
 }
 
@@ -78,6 +81,9 @@ put_envelope(struct buf *b, const struct message *m)
 	msg_put_opt(b, MSG_FIELD_CLIENT_ADDR, e->client_addr);
 	msg_put_opt(b, MSG_FIELD_PROTO, e->proto);
 	msg_put_opt(b, MSG_FIELD_HELO, e->helo);
+	msg_put_opt(b, MSG_FIELD_ENVID, e->envid);
+	if (e->ret)
+		msg_put_u64(b, MSG_FIELD_RET, e->ret);
 	if (qmgr.settings->virtual_limit > 0)
 		msg_put_u64(b, MSG_FIELD_MAX_SIZE,
 		    (uint64_t)qmgr.settings->virtual_limit);
@@ -93,7 +99,10 @@ put_request(struct buf *b, const struct delivery *d)
 	msg_begin(b, MSG_DELIVER, d->request);
 	put_envelope(b, m);
 	msg_put_str(b, MSG_FIELD_NEXTHOP, span_str(first->nexthop));
-	msg_put_opt(b, MSG_FIELD_ROOT, span_str(first->root));
+	if (first->root)
+		msg_put_opt(b, MSG_FIELD_ROOT, span_str(first->root));
+	if (e->to->todo > 0)
+		msg_put_u64(b, MSG_FIELD_REUSE, 1);
 	for (size_t i = 0; i < e->n; i++)
 		put_rcpt(b, m, e->rcpts[i]);
 	return msg_end(b, 1);
@@ -194,7 +203,7 @@ delivery_hand_over(struct worker *w, struct entry *e)
 
 	if (fd < 0) {
 		delivery_give_up(e, "4.3.0", "queue file cannot be opened");
-	} else if (!w->channel) {
+	} else if (!w->channel || w->spare) {
 		close(fd);
 		delivery_retry(e);
 	} else {

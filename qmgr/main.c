@@ -6,6 +6,7 @@
 #include "qmgr/qmgr.h"
 
 #include "base/log.h"
+#include "qmgr/fleet.h"
 #include "service/service.h"
 
 enum {
@@ -84,6 +85,7 @@ serve(void *arg)
 	slots_init(&qmgr.looking, 1, "the tables");
 	bell_init(&qmgr.idle, "the last delivery");
 	open_queue();
+	fleets_refresh();
 	spawn(task_broker, "broker");
 	spawn(task_scan, "scan");
 	spawn(task_dispatch, "dispatch");

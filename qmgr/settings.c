@@ -38,6 +38,7 @@ settings_new(const struct conf *c, struct why *why)
 
 	s->conf = c;
 	if (conf_get_struct(c, fields, COUNT_OF(fields), s, why) < 0 ||
+	    !(s->services = master_cf_load(c, why)) ||
 	    !(s->routing = routing_open(c, why)))
 		return settings_free(s);
 	return s;
@@ -46,10 +47,53 @@ settings_new(const struct conf *c, struct why *why)
 struct settings *
 settings_free(struct settings *s)
 {
-	if (s)
-		routing_close(s->routing);
+	if (!s)
+		return NULL;
+	routing_close(s->routing);
+	if (s->services)
+		master_cf_free(s->services);
 	free(s);
 	return NULL;
+}
+
+/* Programs that take deliveries at a socket of master's. */
+static bool
+is_agent(const struct service_line *l)
+{
+	static const char *const commands[] = { "smtp", "lmtp" };
+
+	for (size_t i = 0; i < COUNT_OF(commands); i++)
+		if (l->type == SERVICE_UNIX &&
+		    strcmp(l->command, commands[i]) == 0)
+			return true;
+	return false;
+}
+
+const char *
+settings_agent(const struct settings *s, size_t i)
+{
+	for (size_t k = 0; k < master_cf_count(s->services); k++) {
+		const struct service_line *l = master_cf_at(s->services, k);
+
+		if (is_agent(l) && i-- == 0)
+			return l->name;
+	}
+	return NULL;
+}
+
+bool
+settings_is_agent(const struct settings *s, const char *name, char *path,
+    size_t max)
+{
+	const struct service_line *l = master_cf_find(s->services, name,
+	    SERVICE_UNIX);
+
+	if (!l || !is_agent(l))
+		return false;
+	if (max)
+		snprintf(path, max, "%s/%s/%s", s->queue_directory,
+		    l->private ? "private" : "public", name);
+	return true;
 }
 
 /* One number of a transport, as "virtual" + "_destination_recipient_limit". */

@@ -9,6 +9,7 @@
 #define QMGR_SETTINGS_H
 
 #include "conf/conf.h"
+#include "conf/master_cf.h"
 #include "mail/routing.h"
 #include "qmgr/scheduler.h"
 
@@ -31,11 +32,19 @@ struct settings {
 	const char *mail_owner;
 	bool long_ids;
 	struct routing *routing;
+	struct master_cf *services;
 };
 
 /* Reads all that `c` says. Returns NULL with `why`. Blocks. */
 struct settings *settings_new(const struct conf *c, struct why *why);
 struct settings *settings_free(struct settings *s);
+
+/* The name of the i-th service that delivers; NULL: there are no more. */
+const char *settings_agent(const struct settings *s, size_t i);
+
+/* Whether `name` is one; then the path of its socket goes to `path`, if max. */
+bool settings_is_agent(const struct settings *s, const char *name, char *path,
+    size_t max);
 
 /* What holds for the deliveries of one transport. Returns 0, or with `why`. */
 MUST_USE int settings_limits(const struct settings *s, const char *transport,

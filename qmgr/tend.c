@@ -5,6 +5,7 @@
 #include "qmgr/qmgr.h"
 
 #include "base/log.h"
+#include "qmgr/fleet.h"
 #include "service/service.h"
 
 #include <stdatomic.h>
@@ -60,6 +61,7 @@ swap_settings(void)
 	settings_free(qmgr.settings);
 	qmgr.settings = s;
 	set_limits();
+	fleets_refresh();
 }
 
 /* Offloaded, by who holds ->looking: nobody replaces the settings meanwhile. */

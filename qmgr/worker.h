@@ -1,9 +1,10 @@
 /*
- * worker.h - a delivery worker and the broker it comes from; private to qmgr.
+ * worker.h - a delivery worker: one of the broker's, for the owner of some
+ * mailboxes, or one of a transport's fleet (fleet.h). Private to qmgr.
  *
- * A worker is made when an entry needs one, is asked for, and starts when the
- * broker sends its channel. It is freed when its channel has ended and nobody
- * refers to it.
+ * The broker's is made when an entry needs one, is asked for, and starts when the
+ * broker sends its channel; one of a fleet is made when it has greeted us. It is
+ * freed when its channel has ended and nobody refers to it.
  */
 #ifndef QMGR_WORKER_H
 #define QMGR_WORKER_H
@@ -12,8 +13,11 @@
 #include "net/channel.h"
 #include "qmgr/qmgr.h"
 
+struct fleet;
+
 struct worker {
 	struct link in_all;
+	struct fleet *fleet; /* of a transport; NULL: the broker's, of a uid */
 	uid_t uid;
 	gid_t gid;
 	unsigned slot;
@@ -21,6 +25,7 @@ struct worker {
 	struct channel *channel; /* NULL: not there yet, or gone */
 	bool asked; /* the broker is */
 	bool greeted;
+	bool spare; /* it wants to end: no more for it */
 	unsigned refs;
 	unsigned under_way; /* deliveries */
 	unsigned waiting; /* entries for a worker that is not there yet */
@@ -39,6 +44,16 @@ struct worker *worker_next(struct worker *w);
 /* Its channel has come: hands over what waited. */
 void worker_start(struct worker *w, int fd, pid_t pid);
 
+/*
+ * One of a fleet has greeted us over `ch`, which is taken over if that is true.
+ */
+struct msg_in;
+MUST_USE bool worker_join(struct fleet *f, struct channel *ch,
+    const struct msg_in *hello);
+
+/* For logs: "deliver", or its transport. */
+const char *worker_name(const struct worker *w);
+
 /* There is none to be had: what waited is deferred, and `w` is gone. */
 void worker_refused(struct worker *w, const char *text);
 
@@ -46,7 +61,6 @@ void worker_refused(struct worker *w, const char *text);
 void delivery_hand_over(struct worker *w, struct entry *e);
 
 /* A RESULT: of one of ours, or of a former life. */
-struct msg_in;
 void delivery_take_result(struct worker *w, const struct msg_in *in);
 
 /* It ended without an answer: again, up to AGENT_TRIES times. */
