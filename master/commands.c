@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "imapd", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
 	{ "dnsd", COMMAND_SINGLE, NULL },
+	{ "proxymap", COMMAND_SINGLE, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },
 	{ "cleanup", COMMAND_BUILT_IN, "smtpd" },
@@ -29,7 +30,6 @@ static const struct command commands[] = {
 	{ "tlsmgr", COMMAND_BUILT_IN, "whoever uses TLS" },
 	{ "anvil", COMMAND_BUILT_IN, "the table of limits" },
 	{ "verify", COMMAND_BUILT_IN, "smtpd" },
-	{ "proxymap", COMMAND_BUILT_IN, "whoever looks up" },
 
 	{ "pickup", COMMAND_NOT_YET, NULL },
 	{ "local", COMMAND_NOT_YET, NULL },

@@ -13,7 +13,7 @@ enum {
 	MEMORY_MAX = 16 << 20,
 	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
-	ALWAYS_MAX = 3, /* services that run whatever master.cf says */
+	ALWAYS_MAX = 4, /* services that run whatever master.cf says */
 };
 
 static const struct conf_field fields[] = {
@@ -120,6 +120,9 @@ find_sockets(struct plan *p, struct plan_service *s,
 		    PLAN_LOGIN);
 	} else if (strcmp(command, "dnsd") == 0) {
 		add_path(p, s, "private", "dns", SOCK_SEQPACKET, 0660,
+		    PLAN_NET);
+	} else if (strcmp(command, "proxymap") == 0) {
+		add_path(p, s, "private", "proxymap", SOCK_SEQPACKET, 0660,
 		    PLAN_NET);
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
@@ -249,6 +252,8 @@ add_line(struct plan *p, const struct service_line *l, plan_note_fn *note,
 		note(bytes, arg);
 		return 0;
 	case COMMAND_SINGLE:
+		if (has_command(p, c->name) && strcmp(c->name, "proxymap") == 0)
+			return 0; /* "proxywrite" */
 		if (has_command(p, c->name))
 			return why_set(why, EINVAL, "master.cf", l->line,
 			    "service %s: there can be only one %s", l->name,
@@ -271,6 +276,9 @@ add_missing(struct plan *p, struct why *why)
 		    .command = "postlogd" },
 		{ .name = "broker", .type = SERVICE_UNIX, .command = "broker" },
 		{ .name = "dns", .type = SERVICE_UNIX, .command = "dnsd" },
+		{ .name = "proxymap",
+		    .type = SERVICE_UNIX,
+		    .command = "proxymap" },
 	};
 	int err = 0;
 
