@@ -6,6 +6,7 @@ static const struct command commands[] = {
 	{ "smtpd", COMMAND_WORKERS, NULL },
 	{ "smtp", COMMAND_AGENTS, NULL },
 	{ "lmtp", COMMAND_AGENTS, NULL },
+	{ "local", COMMAND_AGENTS, NULL },
 
 	{ "qmgr", COMMAND_SINGLE, NULL },
 	{ "nqmgr", COMMAND_BUILT_IN, "qmgr" },
@@ -32,7 +33,6 @@ static const struct command commands[] = {
 	{ "verify", COMMAND_BUILT_IN, "smtpd" },
 
 	{ "pickup", COMMAND_NOT_YET, NULL },
-	{ "local", COMMAND_NOT_YET, NULL },
 	{ "pipe", COMMAND_NOT_YET, NULL },
 	{ "spawn", COMMAND_NOT_YET, NULL },
 	{ "postscreen", COMMAND_NOT_YET, NULL },
