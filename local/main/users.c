@@ -9,7 +9,7 @@
 enum {
 	PACKET_MAX = 8192,
 	ASK_MS = 60 * 1000,
-	KEEP = 4096,
+	KEEP = 1024,
 };
 
 static struct rpc *proxymap;
