@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/wait.h>
 
 enum {
 	KEEP_MAX = 1 << 20,
@@ -50,6 +51,10 @@ say_how_it_ended(const struct process *p)
 	int status;
 
 	spawn_reap(p->pid, &status, how, sizeof(how));
+	/* Told to end before it was ready to be told: that is an end, too. */
+	if (p->told_to_end && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGTERM)
+		return;
 	if (status != 0)
 		log_warning("process %s[%d] of uid %u %s", name, (int)p->pid,
 		    (unsigned)p->worker.key.uid, how);
@@ -178,11 +183,12 @@ end_sessions(void)
 	struct link *l;
 
 	for (l = processes.all.next; l != &processes.all; l = l->next) {
-		const struct process *p = container_of(l, struct process,
-		    in_all);
+		struct process *p = container_of(l, struct process, in_all);
 
-		if (p->worker.key.program != BROKER_DELIVER)
-			(void)!pidfd_send_signal(p->pidfd, SIGTERM, NULL, 0);
+		if (p->worker.key.program == BROKER_DELIVER)
+			continue;
+		p->told_to_end = true;
+		(void)!pidfd_send_signal(p->pidfd, SIGTERM, NULL, 0);
 	}
 }
 

@@ -19,6 +19,7 @@ struct process {
 	struct channel *control;
 	pid_t pid;
 	int pidfd;
+	bool told_to_end; /* by a signal */
 	bool spare; /* it gets nothing new, and is in no table */
 	unsigned generation; /* of the configuration it was started with */
 };

@@ -304,6 +304,9 @@ class Suite:
     # Configuration.
 
     def default_configuration(self):
+        # What a sandbox refuses is seen where it does so.
+        if "POSTRIDER_SANDBOX" in os.environ:
+            self.params["sandbox"] = os.environ["POSTRIDER_SANDBOX"]
         if is_root():
             owner, group, uid, gid = ("postrider", "postdrop", MAIL_UID,
                                       MAIL_UID)
@@ -313,7 +316,7 @@ class Suite:
             uid, gid = os.getuid(), os.getgid()
             owner = pwd.getpwuid(uid).pw_name
             group = owner
-        self.params = {
+        self.params |= {
             "queue_directory": self.queue_dir,
             "data_directory": self.dir / "data",
             "daemon_directory": self.daemons,

@@ -2,6 +2,7 @@
 
 #include "base/scan.h"
 #include "mail/address.h"
+#include "mail/mapped.h"
 #include "mail/place.h"
 
 #include <errno.h>
@@ -125,92 +126,20 @@ add_item(struct expansion *x, struct span addr, int64_t depth)
 	return x->n <= (size_t)x->r->p.expansion_limit;
 }
 
-/* Joins user, extension and domain to a canonical address. False: no room. */
-static bool
-join(struct arena *a, struct span user, struct span extension,
-    struct span domain, struct span *addr_r)
-{
-	size_t n = user.n + extension.n + (domain.n ? 1 + domain.n : 0);
-	char *text = arena_alloc(a, n ? n : 1);
-
-	if (!text)
-		return false;
-	memcpy(text, user.p, user.n);
-	if (extension.n)
-		memcpy(text + user.n, extension.p, extension.n);
-	if (domain.n) {
-		text[user.n + extension.n] = '@';
-		memcpy(text + user.n + extension.n + 1, domain.p, domain.n);
-	}
-	*addr_r = (struct span){ text, n };
-	return true;
-}
-
-/* "+ext" of an address, delimiter and all; empty if it has none. */
-static struct span
-extension_of(const struct routing *r, struct span local)
-{
-	struct span base, ext;
-
-	if (!address_split(local, r->delimiters, &base, &ext))
-		return (struct span){ 0 };
-	return (struct span){ ext.p - 1, ext.n + 1 };
-}
-
-/* One address of a table's value; "@domain" keeps the user. */
+/* One address of a table's value. */
 static bool
 add_result(struct expansion *x, struct span key, struct span word, bool whole,
     int64_t depth)
 {
-	struct span user, domain, key_user, key_domain, extension = { 0 };
-	char canonical[ADDRESS_MAX];
-	struct address parsed;
-	struct buf b;
-
-	address_cut(key, &key_user, &key_domain);
-	if (word.n > 1 && word.p[0] == '@') {
-		user = key_user;
-		domain = (struct span){ word.p + 1, word.n - 1 };
-	} else {
-		if (!take_mailbox(&word, ADDRESS_UTF8, &parsed) || word.n > 0)
-			return false;
-		buf_init(&b, canonical, sizeof(canonical));
-		address_put(&parsed, &b);
-		address_cut(buf_span(&b), &user, &domain);
-		if (!whole && x->r->keeps_extensions)
-			extension = extension_of(x->r, key_user);
-	}
+	struct span delimiters = x->r->keeps_extensions ? x->r->delimiters
+							: SPAN("");
 	struct span addr;
-	if (!join(x->arena, user, extension, domain, &addr) ||
+
+	if (!mapped_address(key, word, whole, delimiters, x->arena, &addr) ||
 	    !routing_complete(x->r, addr, x->arena, &addr) ||
 	    addr.n > (size_t)x->r->p.length_limit)
 		return false;
 	return add_item(x, addr, depth);
-}
-
-/* Splits a value at commas and blanks that stand in no quotes. */
-static bool
-take_result(struct span *rest, struct span *word_r)
-{
-	bool quoted = false;
-	size_t n = 0;
-
-	while (rest->n > 0 && strchr(", \t\n", *rest->p)) {
-		rest->p++;
-		rest->n--;
-	}
-	for (; n < rest->n; n++) {
-		if (rest->p[n] == '"')
-			quoted = !quoted;
-		else if (rest->p[n] == '\\' && quoted && n + 1 < rest->n)
-			n++;
-		else if (!quoted && rest->p[n] && strchr(", \t\n", rest->p[n]))
-			break;
-	}
-	*word_r = (struct span){ rest->p, n };
-	rest->p += n;
-	rest->n -= n;
-	return n > 0;
 }
 
 static enum dict_result
@@ -237,7 +166,7 @@ expand_item(struct expansion *x, size_t i)
 		return r;
 	if (item.depth >= x->r->p.recursion_limit)
 		return unreasonable(x, item.addr);
-	while (take_result(&value, &word)) {
+	while (mapped_take(&value, &word)) {
 		if (span_ieq(word, item.addr))
 			itself = true;
 		else if (!add_result(x, item.addr, word, whole, item.depth + 1))
@@ -355,9 +284,9 @@ locate(struct routing *r, struct span addr, struct arena *a,
 			return found;
 	}
 	address_cut(addr, &local, &domain);
-	extension = extension_of(r, local);
+	extension = mapped_extension(local, r->delimiters);
 	local.n -= extension.n;
-	if (!join(a, local, SPAN(""), domain, &u.name) ||
+	if (!mapped_join(a, local, SPAN(""), domain, &u.name) ||
 	    !place_expand(span_str(r->p.mail_location), &u,
 		r->p.virtual_mailbox_base, a, place_r, why))
 		return DICT_TEMPFAIL;

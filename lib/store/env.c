@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "store/index.h"
+#include "store/verify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,18 +96,26 @@ is_ours(int folder, const char *name, struct stat *st)
 	    st->st_nlink == 1;
 }
 
-/* Whether somebody died over it; his byte is taken back. */
+/*
+ * Whether somebody died over it; his byte is taken back. *others_r says whether
+ * others live that have it open.
+ */
 static bool
-clear_dead(int fd)
+clear_dead(int fd, bool *others_r)
 {
 	char slots[INDEX_SLOTS] = { 0 };
 	bool dead = false;
 
+	*others_r = false;
 	if (pread(fd, slots, sizeof(slots), 0) < 0)
 		return true;
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
-		if (slots[i] != 'U' || is_locked(fd, i))
+		if (slots[i] != 'U')
 			continue;
+		if (is_locked(fd, i)) {
+			*others_r = true;
+			continue;
+		}
 		dead = true;
 		if (pwrite(fd, "", 1, i) != 1)
 			return true;
@@ -176,8 +185,40 @@ open_dbi(MDB_env *env)
 	return err;
 }
 
+/* What LMDB may see. Nobody writes it: it is nobody's, or `txn` holds others. */
+static bool
+is_sound(struct index *ix)
+{
+	int fd = openat(ix->folder, data_name,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	const char *reason = "it cannot be opened";
+	bool sound = fd >= 0 && verify_lmdb(fd, &reason);
+
+	if (fd >= 0)
+		close(fd);
+	if (!sound)
+		log_warning("an index of mail is damaged (%s), and is made "
+			    "anew",
+		    reason);
+	return sound;
+}
+
+/* The same, when others use it, and so trust it already. */
 static int
-open_files(struct index *ix)
+check_shared(struct index *ix)
+{
+	MDB_txn *txn;
+	int err = mdb_txn_begin(ix->env, NULL, 0, &txn);
+
+	if (err)
+		return err;
+	err = is_sound(ix) ? 0 : MDB_CORRUPTED;
+	mdb_txn_abort(txn);
+	return err;
+}
+
+static int
+open_files(struct index *ix, bool is_shared)
 {
 	char path[64];
 	int err = mdb_env_create(&ix->env);
@@ -192,6 +233,8 @@ open_files(struct index *ix)
 		err = mdb_env_open(ix->env, path, MDB_NOSYNC | MDB_NOTLS, 0600);
 	if (!err)
 		err = open_dbi(ix->env);
+	if (!err && is_shared)
+		err = check_shared(ix);
 	if (err) {
 		mdb_env_close(ix->env);
 		ix->env = NULL;
@@ -208,21 +251,23 @@ open_env(struct index *ix, bool anew)
 {
 	struct stat st;
 	bool there = is_ours(ix->folder, data_name, &st);
-	bool dead = clear_dead(ix->open_fd);
+	bool shared;
+	bool dead = clear_dead(ix->open_fd, &shared);
 
 	if (dead)
 		log_warning("an index of mail was in use when a process died, "
 			    "and is made anew");
-	anew = anew || dead || !there || !has_stamp(ix->open_fd, ix->boot);
+	anew = anew || dead || !there || !has_stamp(ix->open_fd, ix->boot) ||
+	    (!shared && !is_sound(ix));
 	int err = anew ? begin_anew(ix) : 0;
 	if (!err)
 		err = take_slot(ix);
 	if (!err)
-		err = open_files(ix);
+		err = open_files(ix, shared && !anew);
 	if (err == -EBADMSG && !anew) {
 		err = begin_anew(ix);
 		if (!err)
-			err = open_files(ix);
+			err = open_files(ix, false);
 	}
 	if (!err && !is_ours(ix->folder, data_name, &st))
 		err = -EPERM;

@@ -235,27 +235,40 @@ send_message(struct pop3 *p)
 	return r;
 }
 
-/* Waits for a line and gives it to the core; or the session has to end. */
+/* Waits until the client says something; meanwhile there are no buffers. */
+static enum stream_result
+wait_for_client(struct pop3 *p)
+{
+	struct stream *s = p->in->stream;
+	enum stream_result r = stream_flush(s, deadline());
+	bool rung;
+
+	if (r == STREAM_OK && stream_resize(s, 0, 0)) {
+		r = stream_wait_also(s, service_stop_bell(), deadline(), &rung);
+		must(stream_resize(s, POP3_IN_MAX, POP3_STREAM_OUT_MAX));
+	}
+	if (r == STREAM_OK && service_stopping()) {
+		buf_put(&s->out,
+		    SPAN("-ERR [SYS/TEMP] Server shutting down.\r\n"));
+		p->ended = shut_down;
+		return STREAM_CANCELLED;
+	}
+	return r;
+}
+
+/* Gives the next line to the core; or the session has to end. */
 static enum stream_result
 take_line(struct pop3 *p)
 {
 	struct stream *s = p->in->stream;
+	enum stream_result r = STREAM_OK;
 	struct span line;
-	enum stream_result r;
-	bool rung;
 
-	if (stream_pending(s) == 0) {
-		r = stream_wait_also(s, service_stop_bell(), deadline(), &rung);
-		if (r == STREAM_OK && service_stopping()) {
-			buf_put(&s->out,
-			    SPAN("-ERR [SYS/TEMP] Server shutting down.\r\n"));
-			p->ended = shut_down;
-			return STREAM_CANCELLED;
-		}
-		if (r != STREAM_OK)
-			return r;
-	}
-	r = stream_line(s, POP3_LINE_MAX, STREAM_CRLF, deadline(), &line);
+	if (stream_pending(s) == 0)
+		r = wait_for_client(p);
+	if (r == STREAM_OK)
+		r = stream_line(s, POP3_LINE_MAX, STREAM_CRLF, deadline(),
+		    &line);
 	if (r == STREAM_OK)
 		pop3_line(&p->core, line);
 	return r;

@@ -1,6 +1,6 @@
 /*
- * A damaged index kills who reads it, or is noticed, but it never gives a wrong
- * answer; and whoever comes next has the right ones.
+ * A damaged index is noticed before it can harm: who opens it has the right
+ * answers, may write, and lives, as do the others whose mail he reads.
  */
 #include "mail.h"
 
@@ -138,6 +138,20 @@ check_caches(struct mbox *m)
 	arena_free(a);
 }
 
+/* Pages are taken, split and given back. */
+static void
+write_all(struct mbox *m)
+{
+	char bytes[512];
+
+	for (uint32_t uid = 1; uid <= MESSAGES; uid++) {
+		struct span s = { bytes, uid * 7 % sizeof(bytes) };
+
+		memset(bytes, 'x', sizeof(bytes));
+		mbox_cache_put(m, uid, MBOX_CACHE_STRUCTURE, s);
+	}
+}
+
 /* In a process of its own. */
 static void
 read_all(void)
@@ -166,6 +180,8 @@ read_all(void)
 	check(mbox_sync(m, 0, &c) == STORE_OK);
 	check(c.expunged_n == 0 && c.flagged_n == 0);
 	check_messages(m);
+	write_all(m);
+	check_caches(m);
 	mbox_close(m);
 	store_user_close(u);
 	store_close(s);
@@ -193,10 +209,8 @@ in_child(void)
 }
 
 static void
-no_damage_gives_a_wrong_answer(void **state)
+no_damage_harms(void **state)
 {
-	unsigned died = 0;
-
 	(void)state;
 	fill();
 	for (unsigned i = 0; i < DAMAGES; i++) {
@@ -207,21 +221,15 @@ no_damage_gives_a_wrong_answer(void **state)
 		spool_write(index_path("open"),
 		    (struct span){ stamp, stamp_n });
 		remove(index_path("lock.mdb"));
-		int first = in_child();
-		assert_int_not_equal(first, WRONG);
-		died += first != 0;
-		if (first)
-			assert_int_equal(in_child(), 0);
+		assert_int_equal(in_child(), 0);
 	}
-	printf("# %u of %u died\n", died, DAMAGES);
-	assert_true(died > 0);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SPOOL_TEST(no_damage_gives_a_wrong_answer),
+		SPOOL_TEST(no_damage_harms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
