@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +17,7 @@ enum {
 	LOCK_PAUSE_MS = 1000, /* deliver_lock_delay */
 	LOCK_STALE_S = 500, /* stale_lock_time */
 	FROM_MAX = 2048,
+	PATH_LEN = 1024,
 };
 
 static void
@@ -30,7 +29,7 @@ closep(int *fd)
 
 /* A lock file, which is removed when this goes out of scope; "" is none. */
 struct dotlock {
-	char path[PATH_MAX];
+	char path[PATH_LEN];
 };
 
 static void
@@ -58,7 +57,7 @@ remove_stale(const char *path)
 static int
 lock_dot(const char *path, struct dotlock *d)
 {
-	char name[PATH_MAX];
+	char name[PATH_LEN];
 	int fd = -1;
 
 	if (snprintf(name, sizeof(name), "%s.lock", path) >= (int)sizeof(name))

@@ -28,11 +28,13 @@ as_user(const struct expand_user *u, gid_t group)
 	return (struct pool_who){ u->uid, u->gid, group };
 }
 
-/* Root's mail goes to files that root owns by nobody's hand. */
+/* Nobody's mail is root's; and who is not root can be nobody else. */
 static bool
 may_be(const struct pool_who *who)
 {
-	return geteuid() != 0 || (who->uid != 0 && who->gid != 0);
+	if (geteuid() != 0)
+		return who->uid == geteuid();
+	return who->uid != 0 && who->gid != 0;
 }
 
 static void
@@ -174,7 +176,8 @@ ask(const struct mail *m, struct pool_call *c, const struct pool_who *who,
 
 	if (!may_be(who))
 		v = defer(m,
-		    "mail of root's goes to nobody: give root an alias");
+		    geteuid() == 0 ? "root has no mailbox: give root an alias"
+				   : "only root can deliver to other users");
 	else if (pool_ask(c, who, m->fd, ms, &why))
 		v = verdict_of(m, c);
 	else

@@ -284,6 +284,27 @@ def test_a_table_of_another_is_not_roots(make_suite):
     suite.trouble_is_expected = True
 
 
+def test_a_spool_of_the_group_mail_is_written_to(make_suite):
+    suite = make_suite().with_people()
+    os.chown(suite.spool, 0, 8)
+    suite.spool.chmod(0o2775)
+    suite.start()
+    send(suite, "ann")
+    suite.wait_mbox("ann")
+    suite.wait_empty()
+    file = (suite.spool / "ann").stat()
+    assert (file.st_uid, file.st_gid) == (4101, 8)
+    # No command gets that group.
+    suite.put_home("ann", ".forward", '"|id -G; false"\n')
+    line_of(suite, send(suite, "ann"), "ann", r"Command output: 4101\)$")
+
+
+def test_root_needs_an_alias(make_suite):
+    suite = make_suite().with_people().start()
+    line_of(suite, send(suite, "root"), "root",
+            r"status=deferred \(root has no mailbox: give root an alias\)$")
+
+
 def test_a_mailbox_command_gets_the_mail(make_suite):
     suite = make_suite().with_people()
     suite.set(mailbox_command=f'cat > "$HOME/got-$USER$EXTENSION"').start()
