@@ -110,10 +110,21 @@ put_delays(struct buf *out, const struct log_delivery *d)
 	put_part(out, first_known(d->connected, d->begun, 0), d->ended);
 }
 
+static struct span
+put_number(char text[NUMBER_MAX], uint64_t number)
+{
+	struct buf b;
+
+	buf_init(&b, text, NUMBER_MAX);
+	buf_putf(&b, "%" PRIu64, number);
+	return buf_span(&b);
+}
+
 void
 maillog_delivery(const struct log_delivery *d)
 {
 	char delay_text[MAILLOG_TIME_MAX], delays_text[4 * MAILLOG_TIME_MAX];
+	char use_text[NUMBER_MAX];
 	struct line l = { .event = MAILLOG_DELIVERY, .service = d->service };
 	struct buf delay, delays;
 
@@ -127,22 +138,15 @@ maillog_delivery(const struct log_delivery *d)
 	if (!span_eq(d->to, d->orig_to))
 		add_if_any(&l, MAILLOG_FIELD_ORIG_TO, d->orig_to);
 	add(&l, MAILLOG_FIELD_RELAY, d->relay);
+	if (d->conn_use > 1)
+		add(&l, MAILLOG_FIELD_CONN_USE,
+		    put_number(use_text, d->conn_use));
 	add(&l, MAILLOG_FIELD_DELAY, buf_span(&delay));
 	add(&l, MAILLOG_FIELD_DELAYS, buf_span(&delays));
 	add(&l, MAILLOG_FIELD_DSN, d->dsn);
 	add(&l, MAILLOG_FIELD_STATUS, span_str(statuses[d->status]));
 	add(&l, MAILLOG_FIELD_REASON, d->text);
 	send_line(&l);
-}
-
-static struct span
-put_number(char text[NUMBER_MAX], uint64_t number)
-{
-	struct buf b;
-
-	buf_init(&b, text, NUMBER_MAX);
-	buf_putf(&b, "%" PRIu64, number);
-	return buf_span(&b);
 }
 
 void

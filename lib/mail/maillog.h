@@ -36,8 +36,8 @@ enum delivery_status {
 };
 
 /*
- * ID: to=<a>, orig_to=<b>, relay=r, delay=d, delays=a/b/c/d, dsn=x.y.z,
- * status=s (text); orig_to only if it differs from to.
+ * ID: to=<a>, orig_to=<b>, relay=r, conn_use=n, delay=d, delays=a/b/c/d, dsn=x.y.z,
+ * status=s (text); orig_to only if it differs from to, conn_use from 2 on.
  */
 struct log_delivery {
 	const char *service; /* whose tag: "virtual" */
@@ -45,6 +45,7 @@ struct log_delivery {
 	struct span to;
 	struct span orig_to;
 	struct span relay; /* "virtual", "none" */
+	unsigned conn_use; /* mails over this connection; told from 2 on */
 	int64_t arrived; /* these are wall clock, microseconds; 0: never */
 	int64_t active; /* the queue manager took it up */
 	int64_t begun; /* the agent got it */

@@ -164,9 +164,11 @@ tls_facts_log(struct buf *out, const struct tls_facts *f, bool is_server,
 	buf_putf(out, "%s TLS connection established %s ", who,
 	    is_server ? "from" : "to");
 	buf_put(out, name);
-	buf_put(out, SPAN("["));
-	buf_put(out, addr);
-	buf_put(out, SPAN("]"));
+	if (addr.n > 0) {
+		buf_put(out, SPAN("["));
+		buf_put(out, addr);
+		buf_put(out, SPAN("]"));
+	}
 	if (*f->sni)
 		buf_putf(out, " to %s", f->sni);
 	buf_put(out, SPAN(": "));

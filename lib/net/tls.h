@@ -88,7 +88,8 @@ struct tls_facts {
 /*
  * "Anonymous TLS connection established from NAME[ADDR]: TLSv1.3 with cipher
  * TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature
- * RSA-PSS (2048 bits) server-digest SHA256". `is_server` says who writes it.
+ * RSA-PSS (2048 bits) server-digest SHA256". `is_server` says who writes it. With
+ * an empty `addr` the name is all, as "NAME[ADDR]:25".
  */
 void tls_facts_log(struct buf *out, const struct tls_facts *f, bool is_server,
     struct span name, struct span addr);

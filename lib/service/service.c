@@ -86,6 +86,12 @@ service_orphaned(void)
 	return frame.orphaned;
 }
 
+int64_t
+service_maxproc(void)
+{
+	return frame.options.maxproc;
+}
+
 struct limits *
 service_limits(void)
 {

@@ -98,6 +98,9 @@ bool service_checking(void);
  */
 bool service_orphaned(void);
 
+/* How many sessions or deliveries the service may have at a time; 0: any number. */
+int64_t service_maxproc(void);
+
 /* The shared counts of this service; never NULL. */
 struct limits *service_limits(void);
 

@@ -210,8 +210,16 @@ add_names(struct tls *tls, const struct tls_conf *conf, const char *maps,
 	return err;
 }
 
+/* Whose context it is. */
+struct role {
+	struct tls *(*make)(const struct tls_conf *conf, struct why *why);
+	const char *alpn;
+	const char *ca_file;
+	bool with_names;
+};
+
 static int
-open_context(const struct conf *c, const char *prefix, const char *alpn,
+open_context(const struct conf *c, const char *prefix, const struct role *role,
     const struct params *p, bool must_be, struct tls **tls_r, struct why *why)
 {
 	const char * not [] = { p->exclude,
@@ -225,7 +233,8 @@ open_context(const struct conf *c, const char *prefix, const char *alpn,
 		.protocols = must_be ? p->mandatory_protocols : p->protocols,
 		.ciphers = ciphers,
 		.own_order = p->own_order,
-		.alpn = alpn,
+		.alpn = role->alpn,
+		.ca_file = role->ca_file,
 		.context = service_name(),
 		.on_file = service_watch,
 	};
@@ -238,16 +247,34 @@ open_context(const struct conf *c, const char *prefix, const char *alpn,
 			must_be ? "_tls_mandatory_ciphers" : "_tls_ciphers"),
 		    &inner, why);
 	ciphers[b.n] = '\0';
-	*tls_r = tls_server_new(&conf, &inner);
+	*tls_r = role->make(&conf, &inner);
 	if (!*tls_r)
 		return refuse(c,
 		    name_of(prefix,
 			*p->chain_files ? "_tls_chain_files"
 					: "_tls_cert_file"),
 		    &inner, why);
-	if (add_names(*tls_r, &conf, p->sni_maps, &inner) < 0)
+	if (role->with_names &&
+	    add_names(*tls_r, &conf, p->sni_maps, &inner) < 0)
 		return refuse(c, "tls_server_sni_maps", &inner, why);
 	return 0;
+}
+
+/* What a program lacks in the table stays as it is here. */
+#define NO_PARAMS \
+	{ \
+		.level = "", .chain_files = "", .cert = "", .key = "", \
+		.eccert = "", .eckey = "", .exclude = "", \
+		.mandatory_exclude = "" \
+	}
+
+static void
+put_facts(const struct params *p, enum level level, struct service_tls *tls_r)
+{
+	tls_r->required = level == LEVEL_ENCRYPT;
+	tls_r->from_start = p->wrapper;
+	tls_r->log_level = p->log_level;
+	tls_r->timeout = p->timeout;
 }
 
 int
@@ -255,14 +282,8 @@ service_tls_open(const struct conf *c, const char *prefix, const char *alpn,
     struct service_tls *tls_r, struct why *why)
 {
 	enum level level = LEVEL_NONE;
-	struct params p = { .level = "",
-		.chain_files = "",
-		.cert = "",
-		.key = "",
-		.eccert = "",
-		.eckey = "",
-		.exclude = "",
-		.mandatory_exclude = "" };
+	struct params p = NO_PARAMS;
+	const struct role server = { tls_server_new, alpn, "", true };
 	int err = read_params(c, prefix, &p, why);
 
 	*tls_r = (struct service_tls){ 0 };
@@ -270,10 +291,7 @@ service_tls_open(const struct conf *c, const char *prefix, const char *alpn,
 		err = find_level(c, prefix, &p, &level, why);
 	if (err || level == LEVEL_NONE)
 		return err;
-	tls_r->required = level == LEVEL_ENCRYPT;
-	tls_r->from_start = p.wrapper;
-	tls_r->log_level = p.log_level;
-	tls_r->timeout = p.timeout;
+	put_facts(&p, level, tls_r);
 	/* As in Postfix: where it is a choice it is then not offered. */
 	if (level == LEVEL_MAY && !*p.chain_files && !*p.cert && !*p.eccert) {
 		log_warning("no certificate for TLS: STARTTLS is not offered "
@@ -283,6 +301,26 @@ service_tls_open(const struct conf *c, const char *prefix, const char *alpn,
 		return 0;
 	}
 	tls_r->offered = !p.wrapper;
-	return open_context(c, prefix, alpn, &p, tls_r->required,
+	return open_context(c, prefix, &server, &p, tls_r->required,
+	    &tls_r->context, why);
+}
+
+int
+service_tls_open_client(const struct conf *c, const char *prefix,
+    const char *ca_file, struct service_tls *tls_r, struct why *why)
+{
+	enum level level = LEVEL_NONE;
+	const struct role client = { tls_client_new, NULL, ca_file, false };
+	struct params p = NO_PARAMS;
+	int err = read_params(c, prefix, &p, why);
+
+	*tls_r = (struct service_tls){ 0 };
+	if (!err)
+		err = find_level(c, prefix, &p, &level, why);
+	if (err || level == LEVEL_NONE)
+		return err;
+	put_facts(&p, level, tls_r);
+	tls_r->offered = true;
+	return open_context(c, prefix, &client, &p, tls_r->required,
 	    &tls_r->context, why);
 }

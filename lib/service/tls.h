@@ -1,5 +1,6 @@
 /*
- * tls.h - the TLS of a service that listens, made of its parameters.
+ * tls.h - the TLS of a service that listens, or of one that connects, made of its
+ * parameters.
  *
  * All have the same names behind that of their program: smtpd_tls_chain_files,
  * imapd_tls_chain_files. What a program lacks in the table of parameters it does
@@ -27,5 +28,12 @@ struct service_tls {
  */
 MUST_USE int service_tls_open(const struct conf *c, const char *prefix,
     const char *alpn, struct service_tls *tls_r, struct why *why);
+
+/*
+ * The same for who connects, "smtp" or "lmtp": ->offered says that TLS is used if
+ * the server has it. What `ca_file` holds is trusted; it may be empty. Blocks.
+ */
+MUST_USE int service_tls_open_client(const struct conf *c, const char *prefix,
+    const char *ca_file, struct service_tls *tls_r, struct why *why);
 
 #endif

@@ -269,6 +269,7 @@ def test_a_standard_master_cf_starts(make_suite):
                       "qmgr": suite.services["qmgr"],
                       "postlog": suite.services["postlog"]}
     suite.files["master.cf"] = STANDARD
+    suite.set(transport_maps="inline:{foreign.test=nothing:}")
     suite.start()
     suite.send("Subject: x\n\n")
     suite.mailbox("alice").wait(1)

@@ -28,8 +28,8 @@ write_file(const char *name, const char *text, mode_t mode)
 static int
 make_dir(void **state)
 {
-	static const char *const programs[] = { "smtpd", "qmgr", "postlogd",
-		"broker", "dnsd" };
+	static const char *const programs[] = { "smtpd", "smtp", "lmtp", "qmgr",
+		"postlogd", "broker", "dnsd", "local", "proxymap" };
 
 	(void)state;
 	if (!mkdtemp(dir))
@@ -42,8 +42,9 @@ make_dir(void **state)
 static int
 remove_dir(void **state)
 {
-	static const char *const files[] = { "smtpd", "qmgr", "postlogd",
-		"broker", "dnsd", "main.cf", "master.cf" };
+	static const char *const files[] = { "smtpd", "smtp", "lmtp", "qmgr",
+		"postlogd", "broker", "dnsd", "local", "proxymap", "main.cf",
+		"master.cf" };
 	char path[256];
 
 	(void)state;
@@ -118,7 +119,8 @@ a_standard_master_cf_is_understood(void **state)
 
 	(void)state;
 	assert_non_null(p);
-	assert_int_equal(p->n, 5); /* smtp, qmgr; postlog, broker, dns */
+	/* smtp, qmgr, proxymap, smtp, relay, local, lmtp, postlog; broker, dns */
+	assert_int_equal(p->n, 10);
 	s = plan_find(p, "inet smtp");
 	assert_non_null(s);
 	assert_int_equal(s->workers, 3);
@@ -131,13 +133,20 @@ a_standard_master_cf_is_understood(void **state)
 	assert_int_equal(s->maxproc, 0);
 	assert_string_equal(s->sockets[0].path, "private/qmgr");
 	assert_string_equal(s->sockets[1].path, "public/showq");
+	/* Nobody but qmgr may tell it what to send. */
+	s = plan_find(p, "unix relay");
+	assert_non_null(s);
+	assert_int_equal(s->workers, 3);
+	assert_int_equal(s->sockets[0].type, SOCK_SEQPACKET);
+	assert_int_equal(s->sockets[0].mode, 0600);
+	assert_string_equal(s->sockets[0].path, "private/relay");
 	s = plan_find(p, "unix-dgram postlog");
 	assert_true(s && s->is_log);
 	s = plan_find(p, "unix broker");
 	assert_non_null(s);
 	assert_int_equal(s->sockets[0].mode, 0600);
 	buf_put(&noted, (struct span){ "", 1 });
-	assert_non_null(strstr(noted.p, "service local: program local is not"));
+	assert_non_null(strstr(noted.p, "service uucp: program pipe is not"));
 	assert_null(strstr(noted.p, "bounce"));
 	plan_free(p);
 }

@@ -1,0 +1,84 @@
+/*
+ * params.h - what main.cf says to smtp and lmtp: each parameter has two names.
+ */
+#ifndef SMTP_PARAMS_H
+#define SMTP_PARAMS_H
+
+#include "conf/conf.h"
+#include "dict/dict.h"
+#include "net/addr.h"
+#include "service/tls.h"
+#include "smtp/session.h"
+
+enum {
+	PARAMS_OWN_MAX = 64, /* addresses of this machine */
+};
+
+struct params {
+	bool lmtp;
+	const char *myhostname;
+	const char *helo_name;
+	const char *fallback;
+	const char *tcp_port;
+	const char *known_ports;
+	const char *protocols; /* inet_protocols */
+	const char *interfaces;
+	const char *ca_file;
+	const char *discard_words;
+	const char *bind_address;
+	const char *bind_address6;
+	int64_t connect_timeout; /* milliseconds */
+	int64_t helo_timeout;
+	int64_t mail_timeout;
+	int64_t rcpt_timeout;
+	int64_t data_init_timeout;
+	int64_t data_xfer_timeout;
+	int64_t data_done_timeout;
+	int64_t rset_timeout;
+	int64_t quit_timeout;
+	int64_t mx_address_limit;
+	int64_t mx_session_limit;
+	int64_t line_limit;
+	bool randomize;
+	bool skip_5xx_greeting;
+	bool cache_on_demand;
+	int64_t cache_time;
+	int64_t reuse_time;
+	int64_t reuse_count;
+	bool sasl_enable;
+	bool sasl_soft;
+	const char *sasl_delimiter;
+	const char *sasl_options;
+	const char *sasl_tls_options;
+
+	/* Made of these. */
+	unsigned discard; /* SMTP_HAS_... */
+	uint16_t port;
+	unsigned families; /* DNS_IPV4 ... */
+	struct service_tls tls;
+	struct addr own[PARAMS_OWN_MAX];
+	size_t own_n;
+	struct addr bind4, bind6; /* AF_UNSPEC: any */
+};
+
+extern struct params params;
+
+/* Reads all, opens tables and TLS's files. Returns 0 or -errno. Blocks. */
+MUST_USE int params_open(const struct conf *c, bool lmtp, struct why *why);
+
+/* A port by number or name. False: there is none of this name. */
+MUST_USE bool params_port(struct span name, uint16_t *port_r);
+
+/* Whether it is an address of this machine. */
+bool params_is_own(const struct addr *a);
+
+/*
+ * What we log in with at a server, of smtp_sasl_password_maps: by its name, then
+ * by the next hop as it was written. Copies are in `a`.
+ */
+
+enum dict_result params_credentials(struct span host, struct span nexthop,
+    struct arena *a, struct span *user_r, struct span *password_r,
+    struct why *why);
+
+#endif

@@ -1,0 +1,430 @@
+"""Mail goes out: to other suites by DNS, and to next hops of all manners."""
+import re
+import ssl
+
+import pytest
+
+from nameserver import NameServer
+from nexthop import DROP, SILENT, NextHop
+from suite import PORT_BASE, make_certificate, own_address, wait_for
+
+OURS = "127.0.0.2"  # may relay
+MESSAGE = "Subject: out\r\n\r\nhello\r\n.dot\r\n"
+
+
+def with_smtp(suite, **params):
+    """Lets a suite send mail out."""
+    suite.services["relay-out"] = "smtp unix - - n - 100 smtp"
+    suite.services["lmtp"] = "lmtp unix - - n - 100 lmtp"
+    return suite.set(smtp_tcp_port=PORT_BASE + 25, **params)
+
+
+@pytest.fixture
+def sender(make_suite):
+    """sender(HOP, PARAM=..): a suite whose mail goes to that next hop."""
+    def make(hop, **params):
+        suite = make_suite()
+        return with_smtp(suite, relayhost=hop.hop, **params).start()
+    return make
+
+
+def outcome(suite, to="x@b.test", patience=30):
+    """(dsn, status, text) of the delivery to this address."""
+    found = suite.log.wait(rf"to=<{re.escape(to)}>, .*dsn=(\S+), "
+                           rf"status=(\w+) \((.*)\)$", patience=patience)
+    return found.groups()
+
+
+def test_one_suite_relays_to_another_by_mx_over_tls(make_suite):
+    a, b = make_suite("a"), make_suite("b")
+    b.domain = "b.test"
+    b.default_configuration()
+    b.with_tls().add_user("bob")
+    b.users["bob"] = "b.test/bob/"
+    with NameServer(a.addr, PORT_BASE + 53, {
+            ("b.test", "MX"): [(20, "down.b.test"), (10, "mx.b.test")],
+            ("mx.b.test", "A"): [b.addr],
+            ("down.b.test", "A"): [a.addr]}):
+        b.start()
+        with_smtp(a, smtp_tls_security_level="may", smtp_tls_loglevel="1")
+        a.start()
+        queue_id = a.send(MESSAGE, to="bob@b.test", bind=OURS)
+        message = b.mailbox("bob").wait(1)[0]
+        assert message.body == b"hello\n.dot\n"
+        assert "TLSv1.3" in message.header("Received")
+        a.log.wait(rf"^{queue_id}: to=<bob@b\.test>, relay=mx\.b\.test\["
+                   rf"{re.escape(b.addr)}\]:10025, delay=\S+, "
+                   r"delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, dsn=2\.0\.0, "
+                   r"status=sent \(250 2\.0\.0 Ok: queued as \w+\)$")
+        a.log.wait(rf"^Untrusted TLS connection established to mx\.b\.test\["
+                   rf"{re.escape(b.addr)}\]:10025: TLSv1\.3 with cipher")
+        a.log.wait(rf"^{queue_id}: removed$")
+        a.wait_empty()
+
+
+def test_what_a_down_next_hop_defers_goes_when_it_is_up(make_suite):
+    addr = own_address()
+    a = with_smtp(make_suite(), relayhost=f"[{addr}]:2525").start()
+    a.send(MESSAGE, to="x@b.test", bind=OURS)
+    text = f"connect to {addr}[{addr}]:2525: Connection refused"
+    assert outcome(a) == ("4.4.1", "deferred", text)
+    wait_for("mailq to say why", lambda: text in a.run(
+        "postqueue", "-c", a.etc, "-p").stdout)
+    with NextHop(addr, 2525) as hop:
+        a.run("postqueue", "-c", a.etc, "-f")
+        a.wait_empty()
+        assert hop.messages[0].endswith(
+            b"Subject: out\r\n\r\nhello\r\n.dot\r\n")
+
+
+def test_commands_go_together_and_recipients_fare_on_their_own(sender):
+    with NextHop(own_address(), rcpt=["250 2.1.5 ok", "550 5.1.1 nobody",
+                                      "450 4.2.0 full"]) as hop:
+        a = sender(hop)
+        a.send(MESSAGE, to=["a@b.test", "c@b.test", "d@b.test"], bind=OURS)
+        name = f"{hop.address[0]}[{hop.address[0]}]"
+        assert outcome(a, "a@b.test") == ("2.0.0", "sent",
+                                          "250 2.0.0 taken")
+        assert outcome(a, "c@b.test") == (
+            "5.1.1", "bounced", f"host {name} said: 550 5.1.1 nobody "
+            "(in reply to RCPT TO command)")
+        assert outcome(a, "d@b.test")[:2] == ("4.2.0", "deferred")
+        assert hop.sessions[0].commands[:6] == [
+            "EHLO mail.example.test",
+            "MAIL FROM:<bob@client.test> SIZE=" + hop.sessions[0].commands[
+                1].split("SIZE=")[1],
+            "RCPT TO:<a@b.test>", "RCPT TO:<c@b.test>", "RCPT TO:<d@b.test>",
+            "DATA"]
+
+
+STAGES = {
+    "connect": ("", "receiving the initial server greeting"),
+    "ehlo": ("EHLO command", "performing the EHLO handshake"),
+    "mail": ("MAIL FROM command", "sending MAIL FROM"),
+    "rcpt": ("RCPT TO command", "sending RCPT TO"),
+    "data": ("DATA command", "sending DATA command"),
+    "dot": ("end of DATA command", "sending end of data -- message may be "
+            "sent more than once"),
+}
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize("code, dsn, status", [
+    ("450 4.7.1", "4.7.1", "deferred"), ("550 5.7.1", "5.7.1", "bounced")])
+def test_what_is_refused_at_each_stage_is_told(make_suite, code, dsn, status,
+                                               pipelining):
+    a = with_smtp(make_suite())
+    hops = {}
+    extensions = ["PIPELINING"] if pipelining else []
+    routes = []
+    for stage in ("mail", "rcpt", "data", "dot"):
+        hops[stage] = NextHop(own_address(), extensions=extensions,
+                              **{stage: f"{code} no"})
+        routes.append(f"{stage}.test smtp:{hops[stage].hop}")
+    a.files["transport"] = "\n".join(routes) + "\n"
+    a.set(transport_maps=f"texthash:{a.etc}/transport").start()
+    for stage, hop in hops.items():
+        a.send(MESSAGE, to=f"x@{stage}.test", bind=OURS)
+        name = f"{hop.address[0]}[{hop.address[0]}]"
+        assert outcome(a, f"x@{stage}.test") == (
+            dsn, status, f"host {name} said: {code} no "
+            f"(in reply to {STAGES[stage][0]})")
+        hop.close()
+
+
+def test_a_connection_dropped_at_each_stage_is_told(make_suite):
+    a = with_smtp(make_suite())
+    hops = {stage: NextHop(own_address(), **{stage: DROP})
+            for stage in STAGES}
+    a.files["transport"] = "".join(f"{stage}.test smtp:{hop.hop}\n"
+                                   for stage, hop in hops.items())
+    a.set(transport_maps=f"texthash:{a.etc}/transport").start()
+    for stage, hop in hops.items():
+        a.send(MESSAGE, to=f"x@{stage}.test", bind=OURS)
+    for stage, hop in hops.items():
+        name = f"{hop.address[0]}[{hop.address[0]}]"
+        assert outcome(a, f"x@{stage}.test") == (
+            "4.4.2", "deferred",
+            f"lost connection with {name} while {STAGES[stage][1]}")
+        hop.close()
+
+
+def test_who_refuses_to_talk_is_told(make_suite):
+    with NextHop(own_address(), connect="554 5.7.1 go away") as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop).start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        name = f"{hop.address[0]}[{hop.address[0]}]"
+        dsn, status, text = outcome(a)
+        assert status == "deferred"
+        assert text == f"host {name} refused to talk to me: 554 5.7.1 go away"
+
+
+def test_a_server_that_falls_silent_is_left(sender):
+    with NextHop(own_address(), mail=SILENT) as hop:
+        a = sender(hop)
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("MAIL", lambda: hop.sessions and any(
+            c.startswith("MAIL") for c in hop.sessions[0].commands))
+        a.clock("+301s")
+        name = f"{hop.address[0]}[{hop.address[0]}]"
+        assert outcome(a) == ("4.4.2", "deferred",
+                              f"conversation with {name} timed out while "
+                              "sending MAIL FROM")
+
+
+def test_replies_that_were_not_asked_for_are_not_believed(sender):
+    ahead = "\r\n".join(["220 hi", "250 hop", "250 ok", "250 ok", "354 go",
+                         "250 2.0.0 taken"])
+    with NextHop(own_address(), connect=ahead) as hop:
+        a = sender(hop)
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        dsn, status, text = outcome(a)
+        assert (dsn, status) == ("4.5.0", "deferred")
+        assert "sent a reply that was not asked for" in text
+
+
+def test_a_reply_of_ten_megabytes_is_cut(sender):
+    line = "550-5.7.1 " + "x" * 500
+    reply = "\r\n".join([line] * 20000 + ["550 5.7.1 enough"])
+    with NextHop(own_address(), rcpt=reply, extensions=[]) as hop:
+        a = sender(hop)
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        dsn, status, text = outcome(a)
+        assert (dsn, status) == ("5.7.1", "bounced")
+        assert len(text) < 1024
+
+
+def test_a_connection_carries_more_than_one_mail(make_suite):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop, service_workers="1",
+                      smtp_destination_concurrency_limit="1",
+                      initial_destination_concurrency="1").start()
+        for _ in range(6):
+            a.send(MESSAGE, to="x@b.test", bind=OURS)
+        a.wait_empty()
+        assert len(hop.messages) == 6
+        assert len(hop.sessions) < 6
+        a.log.wait(r"relay=\S+, conn_use=2, delay=")
+        assert "RSET" in sum(hop.commands(), [])
+
+
+def test_a_kept_connection_that_was_closed_costs_nothing(make_suite):
+    with NextHop(own_address(), rset=DROP) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop, service_workers="1",
+                      smtp_destination_concurrency_limit="1",
+                      initial_destination_concurrency="1").start()
+        for _ in range(6):
+            a.send(MESSAGE, to="x@b.test", bind=OURS)
+        a.wait_empty()
+        assert len(hop.messages) == 6
+        assert "RSET" in sum(hop.commands(), [])
+        assert not a.log.find("status=deferred")
+
+
+def test_a_worker_that_is_replaced_ends_its_delivery_first(sender):
+    with NextHop(own_address(), dot=SILENT) as hop:
+        a = sender(hop)
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("the mail", lambda: hop.messages)
+        before = set(a.pids("smtp"))
+        a.reload()
+        wait_for("new workers", lambda: set(a.pids("smtp")) - before)
+        hop.sessions[0].send("250 2.0.0 taken")
+        a.wait_empty()
+        hop.replies["dot"] = "250 2.0.0 taken"
+        a.send(MESSAGE, to="y@b.test", bind=OURS)
+        a.wait_empty()
+        wait_for("the old workers to end",
+                 lambda: not before & set(a.pids("smtp")))
+        assert len(hop.messages) == 2
+
+
+def test_a_worker_that_dies_loses_no_mail(sender):
+    with NextHop(own_address(), mail=SILENT) as hop:
+        a = sender(hop)
+        a.trouble_is_expected = True
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("MAIL", lambda: hop.sessions and any(
+            c.startswith("MAIL") for c in hop.sessions[0].commands))
+        hop.replies["mail"] = "250 ok"
+        a.kill("smtp")
+        a.wait_empty()
+        assert len(hop.messages) == 1
+
+
+def test_the_queue_manager_cannot_be_played_by_others(sender):
+    with NextHop(own_address()) as hop:
+        a = sender(hop)
+        mode = (a.queue_dir / "private" / "smtp").stat().st_mode
+        assert mode & 0o177 == 0
+
+
+def test_a_transport_without_a_service_defers(make_suite):
+    a = make_suite().start()
+    a.send(MESSAGE, to="x@b.test", bind=OURS)
+    dsn, status, text = outcome(a)
+    assert (dsn, status) == ("4.3.0", "deferred")
+    assert text.startswith("mail transport unavailable")
+
+
+def tls_context(tmp_path):
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(make_certificate(tmp_path / "hop.pem", "hop.test"))
+    return made
+
+
+def test_mail_is_not_sent_in_the_clear_where_tls_is_required(sender):
+    with NextHop(own_address(), extensions=["PIPELINING"]) as hop:
+        a = sender(hop, smtp_tls_security_level="encrypt")
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        name = f"{hop.address[0]}[{hop.address[0]}]"
+        assert outcome(a) == ("4.7.4", "deferred", "TLS is required, but was "
+                              f"not offered by host {name}")
+
+
+def test_starttls_that_is_refused_or_broken_is_done_without(
+        make_suite, tmp_path):
+    a = with_smtp(make_suite(), smtp_tls_security_level="may")
+    offers = ["PIPELINING", "STARTTLS"]
+    hops = {
+        "refused": NextHop(own_address(), extensions=offers,
+                           starttls="454 4.7.0 not now"),
+        "broken": NextHop(own_address(), extensions=offers),
+        "good": NextHop(own_address(), extensions=offers,
+                        tls=tls_context(tmp_path)),
+    }
+    a.files["transport"] = "".join(f"{name}.test smtp:{hop.hop}\n"
+                                   for name, hop in hops.items())
+    a.set(transport_maps=f"texthash:{a.etc}/transport").start()
+    for name, hop in hops.items():
+        a.send(MESSAGE, to=f"x@{name}.test", bind=OURS)
+    for name, hop in hops.items():
+        assert outcome(a, f"x@{name}.test")[1] == "sent", name
+        assert [s.tls for s in hop.sessions if s.messages] == [name == "good"]
+        hop.close()
+
+
+def test_what_is_said_before_the_handshake_ends_the_session(sender, tmp_path):
+    with NextHop(own_address(), extensions=["STARTTLS"],
+                 starttls="220 go on\r\n250 injected",
+                 tls=tls_context(tmp_path)) as hop:
+        a = sender(hop, smtp_tls_security_level="may")
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        dsn, status, _ = outcome(a)
+        assert status == "deferred"
+        assert not hop.messages
+
+
+def test_we_log_in_where_we_have_a_password(sender):
+    with NextHop(own_address(), extensions=["AUTH PLAIN LOGIN"]) as hop:
+        a = sender(hop, smtp_sasl_auth_enable="yes",
+                   smtp_sasl_security_options="noanonymous",
+                   smtp_sasl_password_maps=f"inline:{{{hop.hop}=me:secret}}")
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        assert outcome(a)[1] == "sent"
+        assert hop.sessions[0].commands[1] == "AUTH PLAIN AG1lAHNlY3JldA=="
+
+
+def test_lmtp_answers_for_each_recipient(make_suite):
+    with NextHop(own_address(), lmtp=True, dot=[
+            "250 2.1.5 in", "550 5.2.2 full", "250 2.1.5 in"]) as hop:
+        a = with_smtp(make_suite(),
+                      relayhost="", default_transport="lmtp:inet:"
+                      f"{hop.address[0]}:{hop.address[1]}").start()
+        a.send(MESSAGE, to=["a@b.test", "c@b.test", "d@b.test"], bind=OURS)
+        assert outcome(a, "a@b.test")[:2] == ("2.1.5", "sent")
+        assert outcome(a, "c@b.test")[:2] == ("5.2.2", "bounced")
+        assert outcome(a, "d@b.test")[:2] == ("2.1.5", "sent")
+        assert hop.sessions[0].commands[0] == "LHLO mail.example.test"
+
+
+def test_lmtp_replies_that_lack_are_not_taken_for_granted(make_suite):
+    with NextHop(own_address(), lmtp=True,
+                 dot=["250 2.1.5 in", DROP]) as hop:
+        a = with_smtp(make_suite(), default_transport="lmtp:inet:"
+                      f"{hop.address[0]}:{hop.address[1]}").start()
+        a.send(MESSAGE, to=["a@b.test", "c@b.test"], bind=OURS)
+        assert outcome(a, "a@b.test")[1] == "sent"
+        dsn, status, text = outcome(a, "c@b.test")
+        assert (dsn, status) == ("4.4.2", "deferred")
+        assert "message may be sent more than once" in text
+
+
+@pytest.mark.parametrize("records, dsn, status, text", [
+    ({}, "5.4.4", "bounced",
+     "Host or domain name not found. Name service error for name=b.test "
+     "type=MX: Host not found"),
+    ({"b.test": "SERVFAIL"}, "4.4.3", "deferred",
+     "Host or domain name not found. Name service error for name=b.test "
+     "type=MX: Host not found, try again"),
+    ({("b.test", "MX"): [(0, "")]}, "5.1.0", "bounced",
+     "Domain b.test does not accept mail (nullMX)"),
+    ({("b.test", "MX"): [(10, "mail.example.test"), (20, "y.b.test")],
+      ("mail.example.test", "A"): ["192.0.2.1"],
+      ("y.b.test", "A"): ["192.0.2.2"]}, "5.4.6", "bounced",
+     "mail for b.test loops back to myself"),
+])
+def test_names_without_servers(make_suite, records, dsn, status, text):
+    a = with_smtp(make_suite())
+    with NameServer(a.addr, PORT_BASE + 53, records):
+        a.start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        assert outcome(a) == (dsn, status, text)
+
+
+def test_a_server_of_less_preference_is_asked_when_the_first_is_down(
+        make_suite):
+    a = with_smtp(make_suite())
+    down = own_address()
+    with NextHop(own_address(), PORT_BASE + 25) as hop, NameServer(
+            a.addr, PORT_BASE + 53, {
+                ("b.test", "MX"): [(10, "down.b.test"), (20, "up.b.test")],
+                ("down.b.test", "A"): [down],
+                ("up.b.test", "A"): [hop.address[0]]}):
+        a.start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        assert outcome(a)[1] == "sent"
+        a.log.wait(rf"^connect to down\.b\.test\[{re.escape(down)}\]:10025: "
+                   "Connection refused$")
+
+
+def test_the_fallback_relay_gets_what_nobody_else_takes(make_suite):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=f"[{own_address()}]:2525",
+                      smtp_fallback_relay=hop.hop).start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        assert outcome(a)[1] == "sent"
+
+
+def test_long_lines_are_folded(sender):
+    with NextHop(own_address()) as hop:
+        a = sender(hop)
+        a.send("Subject: long\r\n\r\n" + "x" * 2500 + "\r\n", to="x@b.test",
+               bind=OURS)
+        a.wait_empty()
+        body = hop.messages[0].split(b"\r\n\r\n")[1]
+        assert [len(line) for line in body.split(b"\r\n")] == [
+            998, 998, 506, 0]
+
+
+def test_a_large_mail_arrives_whole(sender):
+    with NextHop(own_address()) as hop:
+        a = sender(hop)
+        body = "".join(f".line {i}\r\n" for i in range(100000))
+        a.send("Subject: large\r\n\r\n" + body, to="x@b.test", bind=OURS)
+        a.wait_empty()
+        assert hop.messages[0].decode().split("\r\n\r\n", 1)[1] == body
+
+
+def test_a_qmgr_that_dies_sends_nothing_twice(sender):
+    with NextHop(own_address(), dot=SILENT) as hop:
+        a = sender(hop)
+        a.trouble_is_expected = True
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("the mail", lambda: hop.messages)
+        a.kill("qmgr")
+        hop.replies["dot"] = "250 2.0.0 taken"
+        wait_for("another qmgr", lambda: a.pids("qmgr"))
+        hop.sessions[0].send("250 2.0.0 taken")
+        a.wait_empty()
+        assert len(hop.messages) == 1
