@@ -395,7 +395,7 @@ find_program(const char *path)
 static void
 make_all(const struct options *o, const struct conf *c)
 {
-	char table[TABLE_NAME_MAX], given[TABLE_NAME_MAX];
+	static char table[TABLE_NAME_MAX], given[TABLE_NAME_MAX];
 	struct span rest, name;
 	const char *list;
 	struct why why;
