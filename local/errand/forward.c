@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/scan.h"
 #include "mail/date.h"
+#include "mail/rewrite.h"
 #include "mail/routing.h"
 #include "queue/queue.h"
 
@@ -27,6 +28,7 @@ enum {
 static struct {
 	struct conf *conf;
 	struct routing *routing;
+	struct rewrite *rewrite;
 	struct queue *queue;
 	struct {
 		const char *myhostname;
@@ -54,9 +56,13 @@ prepare(const char *dir, struct why *why)
 			&self.p, why) < 0)
 			return -EINVAL;
 	}
+	if (self.rewrite && rewrite_changed(self.rewrite))
+		self.rewrite = rewrite_close(self.rewrite);
 	if (!self.routing)
 		self.routing = routing_open(self.conf, why);
-	if (!self.routing)
+	if (self.routing && !self.rewrite)
+		self.rewrite = rewrite_open(self.conf, why);
+	if (!self.routing || !self.rewrite)
 		return -EINVAL;
 	if (!self.queue)
 		self.queue = queue_open(".", QUEUE_CREATE, self.p.long_ids,
@@ -91,6 +97,9 @@ expand(const struct errand *e, struct rcpts *r, struct why *why)
 	while (msg_next(&rest, MSG_FIELD_VALUE, &addr)) {
 		bool good = true;
 
+		if (rewrite_address(self.rewrite, REWRITE_ENVELOPE_RECIPIENT,
+			true, addr, e->arena, &addr, why) == DICT_TEMPFAIL)
+			return false;
 		switch (routing_expand(self.routing, addr, e->arena, &list, &n,
 		    why)) {
 		case DICT_TEMPFAIL:

@@ -136,7 +136,7 @@ check(const struct world *w, const struct expand_config *c, const char *addr,
     const char *leaves)
 {
 	struct arena *a = arena_new((size_t)16 << 20);
-	char storage[4096];
+	char storage[2048];
 	struct expand x;
 	struct buf b;
 
