@@ -305,6 +305,18 @@ def test_root_needs_an_alias(make_suite):
             r"status=deferred \(root has no mailbox: give root an alias\)$")
 
 
+def test_many_to_many_come_once_each(make_suite):
+    names = [f"n{i}" for i in range(50)]
+    suite = make_suite().with_people("".join(
+        f"{n}: /dev/null\n" for n in names)).start()
+    ids = [send(suite, names + ["ann"]) for _ in range(20)]
+    suite.wait_empty()
+    assert len(suite.mbox("ann")) == 20
+    for qid in ids:
+        suite.log.wait(rf"^{qid}: .*status=sent", "local", count=51)
+        assert len(suite.log.find(rf"^{qid}: to=", "local")) == 51
+
+
 def test_a_mailbox_command_gets_the_mail(make_suite):
     suite = make_suite().with_people()
     suite.set(mailbox_command=f'cat > "$HOME/got-$USER$EXTENSION"').start()
