@@ -205,7 +205,7 @@ copy_content(const struct errand *e, struct out *o, char *piece)
 int
 errand_copy(const struct errand *e, int to, struct span head, bool mbox)
 {
-	char *storage = zalloc((size_t)2 * PIECE);
+	static char storage[2 * PIECE];
 	struct out o = { .fd = to, .at_start = true, .mbox = mbox };
 	int err;
 
@@ -218,7 +218,6 @@ errand_copy(const struct errand *e, int to, struct span head, bool mbox)
 		flush(&o);
 		err = o.error;
 	}
-	free(storage);
 	return err;
 }
 
@@ -234,7 +233,7 @@ int
 errand_has_looped(const struct errand *e)
 {
 	struct span addr = msg_str(&e->in, MSG_FIELD_ADDR), text, line;
-	char *head = zalloc(HEAD_MAX);
+	static char head[HEAD_MAX]; /* one request at a time */
 	size_t have = 0;
 	uint64_t done = 0;
 	uint32_t sum = 0;
@@ -256,6 +255,5 @@ errand_has_looped(const struct errand *e)
 			break;
 		looped = says_delivered(line, addr);
 	}
-	free(head);
 	return n < 0 ? (int)n : looped;
 }

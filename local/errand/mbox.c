@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 enum {
-	LOCK_TRIES = 20, /* deliver_lock_attempts */
-	LOCK_PAUSE_MS = 1000, /* deliver_lock_delay */
+	LOCK_MS = 20 * 1000, /* deliver_lock_attempts, each a second apart */
+	LOCK_PAUSE_MIN_MS = 5, /* most who hold a lock are of ours */
+	LOCK_PAUSE_MAX_MS = 1000, /* deliver_lock_delay */
 	LOCK_STALE_S = 500, /* stale_lock_time */
 	FROM_MAX = 2048,
 	PATH_LEN = 1024,
@@ -39,6 +40,18 @@ unlock(struct dotlock *d)
 		(void)unlink(d->path);
 }
 
+/* Waits a while for a lock, longer each time. False: it was long enough. */
+static bool
+wait_more(int64_t begun, int64_t *pause_ms_r)
+{
+	if (clock_mono() - begun > LOCK_MS)
+		return false;
+	pause_ms(*pause_ms_r);
+	*pause_ms_r = *pause_ms_r * 2 < LOCK_PAUSE_MAX_MS ? *pause_ms_r * 2
+							  : LOCK_PAUSE_MAX_MS;
+	return true;
+}
+
 static void
 remove_stale(const char *path)
 {
@@ -58,18 +71,17 @@ static int
 lock_dot(const char *path, struct dotlock *d)
 {
 	char name[PATH_LEN];
+	int64_t begun = clock_mono(), wait = LOCK_PAUSE_MIN_MS;
 	int fd = -1;
 
 	if (snprintf(name, sizeof(name), "%s.lock", path) >= (int)sizeof(name))
 		return -ENAMETOOLONG;
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (i > 0)
-			pause_ms(LOCK_PAUSE_MS);
+	do {
 		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd >= 0 || errno != EEXIST)
 			break;
 		remove_stale(name);
-	}
+	} while (wait_more(begun, &wait));
 	if (fd < 0)
 		return errno == EACCES || errno == EROFS || errno == EPERM
 		    ? 0
@@ -84,14 +96,14 @@ lock_fcntl(int fd)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (i > 0)
-			pause_ms(LOCK_PAUSE_MS);
+	int64_t begun = clock_mono(), wait = LOCK_PAUSE_MIN_MS;
+
+	do {
 		if (fcntl(fd, F_SETLK, &l) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return -errno;
-	}
+	} while (wait_more(begun, &wait));
 	return -EAGAIN;
 }
 

@@ -39,6 +39,8 @@ static struct {
 	struct link all;
 	size_t idle_n;
 	struct slots slots;
+	char *spare[16]; /* memory of calls */
+	size_t spare_n;
 	uint32_t last_id;
 } pool;
 
@@ -194,7 +196,8 @@ find_idle(const struct pool_who *who)
 void
 pool_begin(struct pool_call *c, enum errand_kind kind)
 {
-	c->packet = zalloc(2 * MSG_MAX);
+	c->packet = pool.spare_n > 0 ? pool.spare[--pool.spare_n]
+				     : zalloc((size_t)2 * MSG_MAX);
 	buf_init(&c->b, c->packet + MSG_MAX, MSG_MAX);
 	msg_begin(&c->b, MSG_ERRAND, ++pool.last_id);
 	msg_put_u64(&c->b, MSG_FIELD_KIND, kind);
@@ -203,7 +206,10 @@ pool_begin(struct pool_call *c, enum errand_kind kind)
 void
 pool_end(struct pool_call *c)
 {
-	free(c->packet);
+	if (pool.spare_n < COUNT_OF(pool.spare))
+		pool.spare[pool.spare_n++] = c->packet;
+	else
+		free(c->packet);
 	c->packet = NULL;
 }
 
@@ -278,6 +284,8 @@ pool_ask(struct pool_call *c, const struct pool_who *who, int fd, int64_t ms,
 void
 pool_fini(void)
 {
+	while (pool.spare_n > 0)
+		free(pool.spare[--pool.spare_n]);
 	for (struct link *l = pool.all.next; l != &pool.all; l = l->next) {
 		struct helper *h = container_of(l, struct helper, link);
 

@@ -72,19 +72,32 @@ take_mail(struct work *w, const struct msg_in *in)
 	m->begun = service_wall();
 }
 
+static size_t
+count_rcpts(const struct msg_in *in)
+{
+	struct span rest = in->fields;
+	struct msg_in group;
+	size_t n = 0;
+
+	while (n < RCPTS_MAX && msg_next_group(&rest, MSG_FIELD_RCPT, &group))
+		n++;
+	return n;
+}
+
 /* NULL, with `fd` closed: it cannot be used. */
 static struct work *
 make_work(const struct msg_in *in, int fd)
 {
 	struct work *w = zalloc(sizeof(*w));
 	struct span rest = in->fields;
+	size_t max = count_rcpts(in);
 	struct msg_in group;
 
 	w->mail.fd = fd;
 	w->mail.arena = arena_new(MEMORY_MAX);
-	w->rcpts = arena_alloc(w->mail.arena, RCPTS_MAX * sizeof(*w->rcpts));
+	w->rcpts = arena_alloc(w->mail.arena, (max + 1) * sizeof(*w->rcpts));
 	take_mail(w, in);
-	while (w->rcpts && w->n < RCPTS_MAX &&
+	while (w->rcpts && w->n < max &&
 	    msg_next_group(&rest, MSG_FIELD_RCPT, &group))
 		w->rcpts[w->n++] = (struct rcpt){
 			.n = msg_u64(&group, MSG_FIELD_N),

@@ -5,7 +5,9 @@
 #include "service/service.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,9 +32,8 @@ static struct {
 
 /* What a stranger can write to is no table of root's. */
 static bool
-is_ours(const struct dict *d, struct why *why)
+is_ours(const char *file, struct why *why)
 {
-	const char *file = dict_file(d);
 	struct stat st;
 
 	if (!file || geteuid() != 0)
@@ -41,7 +42,8 @@ is_ours(const struct dict *d, struct why *why)
 		why_set(why, errno, NULL, 0, "%s: cannot be looked at", file);
 		return false;
 	}
-	if (st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+	if (st.st_uid == 0 && !(st.st_mode & S_IWOTH) &&
+	    (st.st_gid == 0 || !(st.st_mode & S_IWGRP)))
 		return true;
 	why_set(why, EPERM, NULL, 0,
 	    "%s: an alias table has to belong to root, and only root may "
@@ -50,17 +52,35 @@ is_ours(const struct dict *d, struct why *why)
 	return false;
 }
 
+/* Before it is opened, too: to open a damaged one can be too much already. */
+static bool
+may_be_ours(const char *name, struct why *why)
+{
+	const char *file = strchr(name, ':');
+	char built[1024];
+
+	if (!file || file[1] != '/')
+		return true;
+	snprintf(built, sizeof(built), "%s.lmdb", file + 1);
+	if (strncmp(name, "lmdb:", 5) == 0)
+		return access(built, F_OK) < 0 || is_ours(built, why);
+	return access(file + 1, F_OK) < 0 || is_ours(file + 1, why);
+}
+
 static struct dict *
 open_ours(const char *name, struct why *why)
 {
-	struct dict *d = dict_open(name, 0, why);
+	struct dict *d;
 
+	if (!may_be_ours(name, why))
+		return NULL;
+	d = dict_open(name, 0, why);
 	if (d && !dict_is_quick(d))
 		why_set(why, EINVAL, NULL, 0,
 		    "%s waits for a server or a disk, which this version "
 		    "cannot do",
 		    name);
-	else if (d && is_ours(d, why))
+	else if (d && is_ours(dict_file(d), why))
 		return d;
 	dict_close(d);
 	return NULL;
