@@ -164,6 +164,14 @@ cached_conf(struct span service, struct why *why)
 	return cache[n++].conf;
 }
 
+/* Those of authd, and lists that only say what Postfix's may be asked. */
+static bool
+is_forbidden(const char *parameter)
+{
+	return strncmp(parameter, "auth_", 5) == 0 ||
+	    strncmp(parameter, "proxy_", 6) == 0;
+}
+
 /* The table that is meant. False: there is none for whoever asks. */
 static bool
 find_table(const struct msg_in *in, struct question *q)
@@ -178,7 +186,7 @@ find_table(const struct msg_in *in, struct question *q)
 	const char *text;
 
 	why_set(&q->why, 1, NULL, 0, "there is no such table");
-	if (!p || strncmp(p->name, "auth_", 5) == 0)
+	if (!p || is_forbidden(p->name))
 		return false;
 	c = cached_conf(msg_str(in, MSG_FIELD_SERVICE), &q->why);
 	text = c ? conf_get(c, p->name, &q->why) : NULL;

@@ -1,6 +1,8 @@
 """Delivery to users of the machine: aliases, .forward, mailboxes, commands."""
 import os
+import socket
 import stat
+import struct
 
 import pytest
 
@@ -334,3 +336,61 @@ def test_locks_of_others_are_waited_for(make_suite):
     assert not suite.mbox("ann")
     lock.unlink()
     suite.wait_mbox("ann")
+
+
+def test_when_one_of_them_dies_no_mail_is_lost(make_suite):
+    suite = make_suite().with_people("slow: |sleep 1; cat > /dev/null\n")
+    suite.trouble_is_expected = True
+    suite.start()
+    for victim in ("local", "errand", "proxymap", "qmgr"):
+        ids = [send(suite, ["slow", name]) for name in ("ann", "ben")]
+        wait_for("an errand", lambda: suite.pids("errand"))
+        suite.kill(victim)
+        suite.drain()
+        for qid in ids:
+            suite.log.wait(rf"^{qid}: to=<slow@here\.test>, .*status=sent")
+    assert len(suite.mbox("ann")) >= 4 and len(suite.mbox("ben")) >= 4
+
+
+LOOKUP, ENTRY = 90, 92  # of lib/service/msg.def
+SERVICE, PARAMETER, ELEMENT, KEY, STATUS, USER = 44, 90, 91, 93, 24, 34
+
+
+def ask_proxymap(suite, *questions):
+    """Sends messages of lib/service/msg.h; returns the status of each."""
+    found = {}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.settimeout(20)
+        s.connect(str(suite.queue_dir / "private/proxymap"))
+        for number, (kind, fields) in enumerate(questions):
+            body = b""
+            for name, value in fields.items():
+                value = (struct.pack("=Q", value) if isinstance(value, int)
+                         else value.encode())
+                body += struct.pack("=BI", name, len(value)) + value
+            s.send(struct.pack("=BBBBII", 1, kind, 0, 0, number,
+                               12 + len(body))
+                   + body)
+        while len(found) < len(questions):
+            answer = s.recv(65536)
+            number = struct.unpack_from("=I", answer, 4)[0]
+            assert answer[12] == STATUS
+            found[number] = struct.unpack_from("=Q", answer, 17)[0]
+    return [found[i] for i in range(len(questions))]
+
+
+def test_proxymap_has_no_table_but_those_of_the_asker(make_suite):
+    suite = make_suite(auth_user_maps="unix:passwd.byname",
+                       virtual_alias_maps="texthash:$config_directory/main.cf",
+                       local_recipient_maps="unix:group.byname "
+                                            "unix:passwd.byname").with_people()
+    suite.start()
+    yes, no, later = range(3)
+    assert ask_proxymap(suite, (ENTRY, {USER: "ann"}),
+                        (ENTRY, {USER: "nobody.such"}),
+                        (ENTRY, {USER: "a" * 4000})) == [yes, no, no]
+    for element, answers in ((0, [no]), (1, [yes]), (2, []), (1 << 63, [])):
+        found = ask_proxymap(suite, *(
+            (LOOKUP, {SERVICE: "smtp", PARAMETER: n, ELEMENT: element,
+                      KEY: "nobody"}) for n in [*range(2000), 1 << 63]))
+        assert [f for f in found if f != later] == answers
