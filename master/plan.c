@@ -13,7 +13,7 @@ enum {
 	MEMORY_MAX = 16 << 20,
 	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
-	ALWAYS_MAX = 4, /* services that run whatever master.cf says */
+	ALWAYS_MAX = 5, /* services that run whatever master.cf says */
 };
 
 static const struct conf_field fields[] = {
@@ -124,6 +124,12 @@ find_sockets(struct plan *p, struct plan_service *s,
 	} else if (strcmp(command, "proxymap") == 0) {
 		add_path(p, s, "private", "proxymap", SOCK_SEQPACKET, 0660,
 		    PLAN_NET);
+	} else if (strcmp(command, "cleanup") == 0) {
+		/* In this order: it tells its clients apart by it. */
+		add_path(p, s, "private", "cleanup", SOCK_SEQPACKET, 0600,
+		    PLAN_NET);
+		add_path(p, s, "public", "pickup", SOCK_SEQPACKET, 0666,
+		    PLAN_NET);
 	} else if (strcmp(command, "postlogd") == 0) {
 		s->is_log = true;
 	} else if (s->command->kind == COMMAND_AGENTS &&
@@ -145,6 +151,13 @@ find_sockets(struct plan *p, struct plan_service *s,
 	return 0;
 }
 
+/* One process, whatever the number of processors. */
+static bool
+is_alone(const struct command *c)
+{
+	return c->kind == COMMAND_SINGLE || c->kind == COMMAND_ONE;
+}
+
 static int
 count_workers(struct plan *p, struct plan_service *s, struct why *why)
 {
@@ -152,7 +165,7 @@ count_workers(struct plan *p, struct plan_service *s, struct why *why)
 	const char *name = text(p, "1_service_workers", s->name, "");
 	int err = 0;
 
-	if (s->command->kind == COMMAND_SINGLE) {
+	if (is_alone(s->command)) {
 		s->workers = 1;
 		return 0;
 	}
@@ -190,7 +203,7 @@ static int64_t
 limit_of(const struct plan *p, const struct service_line *l,
     const struct command *command)
 {
-	if (command->kind == COMMAND_SINGLE)
+	if (is_alone(command))
 		return 0;
 	return l->maxproc < 0 ? p->params.default_process_limit : l->maxproc;
 }
@@ -251,9 +264,12 @@ add_line(struct plan *p, const struct service_line *l, plan_note_fn *note,
 		    l->name, l->command);
 		note(bytes, arg);
 		return 0;
+	case COMMAND_ONE:
+		/* smtpd names cleanup for its options; proxywrite is proxymap. */
+		if (has_command(p, c->name))
+			return 0;
+		break;
 	case COMMAND_SINGLE:
-		if (has_command(p, c->name) && strcmp(c->name, "proxymap") == 0)
-			return 0; /* "proxywrite" */
 		if (has_command(p, c->name))
 			return why_set(why, EINVAL, "master.cf", l->line,
 			    "service %s: there can be only one %s", l->name,
@@ -275,6 +291,9 @@ add_missing(struct plan *p, struct why *why)
 		    .type = SERVICE_UNIX,
 		    .command = "postlogd" },
 		{ .name = "broker", .type = SERVICE_UNIX, .command = "broker" },
+		{ .name = "cleanup",
+		    .type = SERVICE_UNIX,
+		    .command = "cleanup" },
 		{ .name = "dns", .type = SERVICE_UNIX, .command = "dnsd" },
 		{ .name = "proxymap",
 		    .type = SERVICE_UNIX,

@@ -254,6 +254,14 @@ is_expired(const struct message *m)
 	return service_wall() - e->arrived > lifetime * 1000;
 }
 
+static bool
+has_open(const struct message *m)
+{
+	return message_count(m, QUEUE_PENDING) +
+	    message_count(m, QUEUE_DELAYED) >
+	    0;
+}
+
 /* Of what was tried before: the last word is why it failed. */
 static void
 expire(struct message *m)
@@ -286,8 +294,9 @@ activate(struct message *m)
 		m->waits_for_agent = true;
 		return;
 	}
-	if (m->place == QUEUE_DEFERRED && is_expired(m)) {
+	if (m->place == QUEUE_DEFERRED && has_open(m) && is_expired(m))
 		expire(m);
+	if (!has_open(m)) { /* what is left is to tell the sender */
 		message_unref(m);
 		return;
 	}

@@ -29,6 +29,7 @@ warm_up(const struct conf *c, struct why *why)
 	hash_init(&qmgr.messages, message_key);
 	list_init(&qmgr.incoming);
 	list_init(&qmgr.due);
+	list_init(&qmgr.untold);
 	scheduler_init(&qmgr.scheduler);
 	qmgr.settings = settings_new(c, why);
 	if (!qmgr.settings)
@@ -80,6 +81,7 @@ serve(void *arg)
 	bell_init(&qmgr.arrivals, "messages to read");
 	bell_init(&qmgr.dispatch, "entries to deliver");
 	bell_init(&qmgr.record, "results to record");
+	bell_init(&qmgr.tell, "a sender to tell");
 	bell_init(&qmgr.scan, "a reason to scan");
 	bell_init(&qmgr.released, "a message to leave memory");
 	slots_init(&qmgr.looking, 1, "the tables");
@@ -91,6 +93,9 @@ serve(void *arg)
 	spawn(task_dispatch, "dispatch");
 	spawn(task_record, "record");
 	spawn(task_tend, "tend");
+	spawn(task_cleanup, "cleanup");
+	for (int i = 0; i < TELLERS; i++)
+		spawn(task_bounce, "bounce");
 	for (int i = 0; i < LOADERS; i++)
 		spawn(task_load, "load");
 	service_accept(intake_client, "client of the queue");

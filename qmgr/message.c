@@ -50,13 +50,19 @@ message_decide(struct message *m, size_t n, enum queue_verdict v,
     struct span dsn, struct span relay, struct span text, int64_t now)
 {
 	must(n < m->body->m.n);
-	m->body->m.states[n] = (struct queue_state){
+
+	struct queue_state *s = &m->body->m.states[n];
+	/* Who was warned once is not warned with each try. */
+	bool warned = s->verdict == QUEUE_DELAYED && s->told;
+
+	*s = (struct queue_state){
 		.rcpt = (uint32_t)n,
 		.verdict = v,
 		.dsn = keep(m, dsn),
 		.relay = keep(m, relay),
 		.text = keep(m, text),
 		.time = now,
+		.told = warned && v == QUEUE_DELAYED,
 	};
 	m->body->rcpts[n].changed = true;
 	m->body->rcpts[n].open = false;

@@ -8,7 +8,7 @@
  *	ARRIVED   its file is to be read; it stands in a line
  *	LOADING   it is being read
  *	ACTIVE    entries of it wait or are under way; ->refs of them
- *	ENDING    all is decided, and goes on record
+ *	ENDING    all is decided, goes on record, and its sender may be told
  *	DEFERRED  it waits for ->due, or for a flush
  *	STUCK     what became of it could not be put on record: no more deliveries
  */

@@ -9,6 +9,7 @@
  *	dispatch    takes what the scheduler gives and hands it to agents
  *	agent       a task a worker: takes its results
  *	record      puts verdicts on disk, removes, moves: in batches (offloaded)
+ *	bounce      has cleanup tell senders what became of their mail
  *	tend        each second: what is due, sync, tables that were replaced
  *
  * Nothing here touches the disk but what is offloaded, and message content is
@@ -31,6 +32,7 @@ enum {
 	RECORD_BATCH = 64,
 	RECORDING_MAX = 2 * RECORD_BATCH, /* beyond that nothing is begun */
 	FDS_HELD_MAX = 1000, /* files kept open for their first delivery */
+	TELLERS = 4, /* senders that are told at a time */
 	AGENT_TRIES = 3, /* a delivery that ends without an answer */
 };
 
@@ -51,6 +53,8 @@ struct qmgr {
 
 	struct bell arrivals; /* something stands in line, or there is room */
 	struct bell dispatch; /* the scheduler may have something */
+	struct link untold; /* messages whose sender is to be told something */
+	struct bell tell; /* there is one */
 	struct bell record; /* something is to be put on record */
 	struct bell scan; /* somebody wants the folders read */
 	struct bell released; /* a message left memory */
@@ -101,8 +105,15 @@ void defer_waiting(struct destination *d);
 struct worker;
 void record_states(struct message *m, struct worker *w, uint32_t request);
 
-/* All is decided: removes, defers or keeps the message. */
+/* All is decided: removes or defers the message, or has its sender told first. */
 void record_end(struct message *m, struct worker *w, uint32_t request);
+
+/* The sender cannot be told now: defers the message, whatever its verdicts. */
+void record_wait(struct message *m);
+
+/* Whether the sender is to be told of a recipient; it is on record: tells him. */
+bool bounce_is_due(const struct message *m);
+void bounce_begin(struct message *m);
 
 /* What a worker of a former queue manager's life did, message not loaded. */
 struct msg_in;
@@ -126,6 +137,8 @@ void task_scan(void *arg);
 void task_load(void *arg);
 void task_dispatch(void *arg);
 void task_record(void *arg);
+void task_bounce(void *arg);
+void task_cleanup(void *arg); /* the connection to it */
 void task_tend(void *arg);
 void task_broker(void *arg);
 void intake_client(void *conn);

@@ -18,7 +18,7 @@ enum op_kind {
 	OP_STATES, /* append; the message goes on */
 	OP_REMOVE,
 	OP_DEFER, /* append, move to deferred/ */
-	OP_KEEP, /* append, move to hold/ */
+	OP_TELL, /* append; then the sender is told */
 	OP_ORPHAN, /* append to the file of a message that is not loaded */
 };
 
@@ -123,11 +123,11 @@ next_try(const struct message *m)
 static enum op_kind
 choose_end(const struct message *m)
 {
-	if (message_count(m, QUEUE_SENT) == m->body->m.n)
-		return OP_REMOVE;
+	if (bounce_is_due(m))
+		return OP_TELL;
 	if (message_count(m, QUEUE_PENDING) + message_count(m, QUEUE_DELAYED))
 		return OP_DEFER;
-	return OP_KEEP;
+	return OP_REMOVE;
 }
 
 void
@@ -140,6 +140,16 @@ record_end(struct message *m, struct worker *w, uint32_t request)
 		take_changes(op, m);
 	if (op->kind == OP_DEFER)
 		op->due = next_try(m);
+	submit(op);
+}
+
+void
+record_wait(struct message *m)
+{
+	struct op *op = make_op(OP_DEFER, m, NULL, 0);
+
+	take_changes(op, m);
+	op->due = next_try(m);
 	submit(op);
 }
 
@@ -223,13 +233,12 @@ run_op(struct op *op)
 
 	switch (op->kind) {
 	case OP_STATES:
+	case OP_TELL:
 		return append(op);
 	case OP_REMOVE:
 		return queue_remove(qmgr.queue, op->place, op->name.text);
 	case OP_DEFER:
 		return append_and_move(op, QUEUE_DEFERRED);
-	case OP_KEEP:
-		return append_and_move(op, QUEUE_HOLD);
 	case OP_ORPHAN:
 		err = queue_find(qmgr.queue, op->id.text, &op->place,
 		    &op->name);
@@ -298,12 +307,8 @@ end_message(struct op *op)
 	case OP_DEFER:
 		wait_until_due(m, op);
 		break;
-	case OP_KEEP:
-		log_about(LOG_LEVEL_WARNING, m->id.text,
-		    "could not be delivered to %zu of %zu recipients: kept in "
-		    "hold/, as this version sends no bounces",
-		    m->body->m.n - message_count(m, QUEUE_SENT), m->body->m.n);
-		forget(m);
+	case OP_TELL:
+		bounce_begin(m);
 		break;
 	case OP_STATES:
 	case OP_ORPHAN:

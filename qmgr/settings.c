@@ -18,6 +18,7 @@ static const struct conf_field fields[] = {
 	ROW(CONF_TIME, maximal_backoff, "maximal_backoff_time"),
 	ROW(CONF_TIME, lifetime, "maximal_queue_lifetime"),
 	ROW(CONF_TIME, bounce_lifetime, "bounce_queue_lifetime"),
+	ROW(CONF_TIME, delay_warning, "delay_warning_time"),
 	ROW(CONF_TIME, run_delay, "queue_run_delay"),
 	ROW(CONF_TIME, sync_interval, "queue_sync_interval"),
 	ROW(CONF_TIME, transport_retry, "transport_retry_time"),

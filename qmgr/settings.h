@@ -20,6 +20,7 @@ struct settings {
 	int64_t maximal_backoff;
 	int64_t lifetime;
 	int64_t bounce_lifetime;
+	int64_t delay_warning; /* 0: none */
 	int64_t run_delay;
 	int64_t sync_interval;
 	int64_t transport_retry;

@@ -97,7 +97,8 @@ folder_of(const struct queue_message *q, enum queue_place place)
 static bool
 is_open(const struct queue_state *s)
 {
-	return s->verdict != QUEUE_SENT;
+	return s->verdict != QUEUE_SENT &&
+	    (!s->told || s->verdict == QUEUE_DELAYED);
 }
 
 static void

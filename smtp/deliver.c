@@ -18,7 +18,7 @@ struct round {
 	struct connection *connection; /* the one that served last, if any */
 	struct fault
 	    last; /* why the last server, or the list of them, failed */
-	bool failed; /* ->last is about the whole next hop so far */
+	bool talked; /* a server listened to what we have: the next hop lives */
 };
 
 static struct link idle; /* connections, those used last are last */
@@ -107,7 +107,7 @@ note_outcome(struct round *r)
 
 	snprintf(j->relay, sizeof(j->relay), "%s", c->relay);
 	j->uses = c->uses;
-	r->failed = c->session.site;
+	r->talked |= !c->session.site;
 	for (size_t i = 0; i < j->mail.n; i++)
 		if (j->mail.rcpts[i].fate == SMTP_SOFT) {
 			fault_set(&r->last, SMTP_SOFT, j->mail.rcpts[i].dsn,
@@ -161,7 +161,6 @@ ask(struct round *r, const struct host *h)
 		    &r->last);
 
 		if (!c) {
-			r->failed = true;
 			log_info("%s", r->last.text);
 			return false;
 		}
@@ -188,10 +187,8 @@ ask_all(struct round *r, const struct target *t)
 	int64_t sessions = 0;
 	size_t n;
 
-	if (!hosts_of(t, a, &list, &n, &r->last)) {
-		r->failed = true;
+	if (!hosts_of(t, a, &list, &n, &r->last))
 		return;
-	}
 	if (params.mx_address_limit > 0 && n > (size_t)params.mx_address_limit)
 		n = (size_t)params.mx_address_limit;
 	for (size_t i = 0; i < n && !is_over(r); i++) {
@@ -220,7 +217,7 @@ conclude(struct round *r)
 	if (mail_undecided(&j->mail) == 0)
 		return;
 	mail_decide(&j->mail, r->last.fate, r->last.dsn, r->last.text);
-	if (r->failed && r->last.fate == SMTP_SOFT)
+	if (!r->talked && r->last.fate == SMTP_SOFT)
 		j->dead = arena_dup(j->arena, span_str(r->last.text));
 }
 

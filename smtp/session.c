@@ -176,10 +176,16 @@ refuse(struct smtp_session *s, struct smtp_rcpt *r)
 	enum smtp_fate fate = fate_of(s);
 	char text[SMTP_TEXT_MAX], dsn[SMTP_DSN_MAX];
 
-	/* RFC 5321, section 4.5.3.1.10: it means "not so many at once". */
-	if (r && s->stage == SMTP_AT_RCPT && s->code == 552)
-		fate = SMTP_SOFT;
 	find_dsn(s, fate == SMTP_BOUNCED ? '5' : '4', dsn);
+	/*
+	 * RFC 5321, section 4.5.3.1.10: "not so many at once". But a full mailbox
+	 * is told by 552 as well.
+	 */
+	if (r && s->stage == SMTP_AT_RCPT && s->code == 552 &&
+	    strcmp(dsn, "5.5.3") == 0) {
+		fate = SMTP_SOFT;
+		dsn[0] = '4';
+	}
 	put_said(s, text, sizeof(text));
 	if (r)
 		decide(s->mail, r, fate, dsn, text);

@@ -365,6 +365,12 @@ params_open(const struct conf *c, struct why *why)
 	resources.complete = complete_open(c, why);
 	if (!resources.complete)
 		return -EINVAL;
+	resources.intake = (struct intake_conf){
+		.queue = resources.queue,
+		.routing = resources.routing,
+		.myhostname = params.myhostname,
+		.myorigin = params.myorigin,
+	};
 	read_hosts();
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "dict/lists.h"
 #include "mail/maps.h"
 #include "mail/routing.h"
-#include "queue/queue.h"
+#include "queue/intake.h"
 #include "service/tls.h"
 #include "smtpd/backend.h"
 #include "smtpd/complete.h"
@@ -69,6 +69,7 @@ struct resources {
 	struct access *access;
 	struct dict **tables; /* of ->access */
 	struct routing *routing;
+	struct intake_conf intake;
 	struct queue *queue;
 	struct maps sender_logins;
 	struct lists *mynetworks;

@@ -37,6 +37,7 @@ class Session:
         self.commands = []
         self.messages = []
         self.rcpts = 0
+        self.said = ""
         self.tls = False
         self.ended = False
 
@@ -56,6 +57,7 @@ class Session:
             self.hop.released.wait()
             return False
         if said is not None:
+            self.said = said
             self.send(said)
         return True
 
@@ -107,7 +109,7 @@ class Session:
                 return
             if word == "starttls" and self.hop.tls:
                 self.start_tls()
-            if word == "data" and self.hop.last_said.startswith("354"):
+            if word == "data" and self.said.startswith("354"):
                 if not self.take_message():
                     return
                 for _ in range(self.rcpts if self.hop.lmtp else 1):
@@ -122,7 +124,6 @@ class NextHop:
         self.tls = tls
         self.lmtp = lmtp
         self.replies = replies
-        self.last_said = ""
         self.sessions = []
         self.messages = []
         self.released = threading.Event()
@@ -161,8 +162,6 @@ class NextHop:
             said = self.replies.get(word, USUAL.get(word, "500 what?"))
             if isinstance(said, list):
                 said = said.pop(0) if len(said) > 1 else said[0]
-            if isinstance(said, str):
-                self.last_said = said
             return said
 
     def commands(self):

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "queue/queue.h"
 #include "service/msg.h"
+#include "tools/confdir.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -294,6 +295,13 @@ struct folder {
 };
 
 static bool
+is_open(const struct queue_state *s)
+{
+	return s->verdict != QUEUE_SENT &&
+	    (!s->told || s->verdict == QUEUE_DELAYED);
+}
+
+static bool
 show_file(const char *name, int64_t due, void *arg)
 {
 	struct arena *a CLEANUP(arena_freep) = arena_new(ARENA_MAX);
@@ -313,7 +321,7 @@ show_file(const char *name, int64_t due, void *arg)
 		.arrived = m.envelope.arrived,
 	    });
 	for (size_t i = 0; i < m.n; i++)
-		if (m.states[i].verdict != QUEUE_SENT)
+		if (is_open(&m.states[i]))
 			put_rcpt(f->view, m.rcpts[i].addr, m.states[i].text);
 	return true;
 }
@@ -347,34 +355,19 @@ show_from_files(const char *dir, struct view *v)
 	return end_view(v);
 }
 
-/* Set-gid, only the configuration of the system counts. */
-static struct conf *
-load_conf(const char *dir)
-{
-	struct why why;
-	struct conf *c;
-
-	if (getgid() != getegid() || getuid() != geteuid()) {
-		if (dir)
-			fail(EX_USAGE, "-c is not for set-gid programs", "");
-		(void)unsetenv("MAIL_CONFIG");
-	}
-	c = conf_load(conf_find_dir(dir), NULL, 0, &why);
-	if (!c)
-		fail(EX_CONFIG, why.text, "");
-	return c;
-}
-
 static int
 run(char mode, const char *id, const char *dir)
 {
 	struct view view = { .json = mode == 'j' };
-	struct conf *c = load_conf(dir);
+	struct conf *c;
 	const char *queue;
 	char path[512];
 	struct why why;
 	int fd, status;
 
+	c = confdir_load(dir, &why);
+	if (!c)
+		fail(EX_CONFIG, why.text, "");
 	queue = conf_get(c, "queue_directory", &why);
 	if (!queue)
 		fail(EX_CONFIG, why.text, "");

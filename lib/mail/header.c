@@ -1,5 +1,7 @@
 #include "mail/header.h"
 
+#include <stdlib.h>
+
 static bool
 put(struct header_scan *h, struct span piece)
 {
@@ -63,23 +65,84 @@ bit_of(struct span name)
 	return bit;
 }
 
+static struct span
+without_colon(struct span name)
+{
+	name.n--;
+	while (name.n > 0 &&
+	    (name.p[name.n - 1] == ' ' || name.p[name.n - 1] == '\t'))
+		name.n--;
+	return name;
+}
+
+/* A wanted field has ended, or is too long to be looked at. */
+static void
+end_whole(struct header_scan *h)
+{
+	struct span text = buf_span(&h->text);
+	struct span name = { text.p, h->name_n };
+	struct span value = { text.p + h->name_n, text.n - h->name_n };
+
+	if (!h->whole)
+		return;
+	h->whole = false;
+	put(h, name);
+	if (h->field(without_colon(name), value, &value, h->arg))
+		put(h, value);
+	else
+		put(h, (struct span){ text.p + h->name_n, text.n - h->name_n });
+	buf_drop(&h->text, h->text.n);
+}
+
+/* Keeps a part of the field, as long as there is room for it. */
+static void
+put_in_field(struct header_scan *h, struct span text)
+{
+	if (h->whole && text.n > buf_room(&h->text)) {
+		h->whole = false;
+		put(h, buf_span(&h->text));
+		buf_drop(&h->text, h->text.n);
+	}
+	if (h->whole)
+		buf_put(&h->text, text);
+	else
+		put(h, text);
+}
+
+static void
+begin_whole(struct header_scan *h, struct span name)
+{
+	if (!h->wants || !h->wants(name, h->arg))
+		return;
+	if (!h->text.storage)
+		buf_init(&h->text, zalloc(HEADER_FIELD_MAX), HEADER_FIELD_MAX);
+	h->whole = true;
+	h->name_n = h->held_n;
+}
+
+void
+header_scan_fini(struct header_scan *h)
+{
+	free(h->text.storage);
+	h->text.storage = NULL;
+}
+
 /* A field begins, whose name and colon are held. */
 static void
 begin_field(struct header_scan *h)
 {
 	struct span name = held(h);
 
-	name.n--; /* the colon */
-	while (name.n > 0 &&
-	    (name.p[name.n - 1] == ' ' || name.p[name.n - 1] == '\t'))
-		name.n--;
+	end_whole(h);
+	name = without_colon(name);
 	if (span_ieq(name, SPAN("Received")))
 		h->received++;
 	h->has |= bit_of(name);
 	h->in_id = span_ieq(name, SPAN("Message-ID")) && h->id_n == 0;
 	h->any = true;
 	h->at = HEADER_INSIDE;
-	put(h, held(h));
+	begin_whole(h, name);
+	put_in_field(h, held(h));
 	h->held_n = 0;
 }
 
@@ -87,6 +150,7 @@ begin_field(struct header_scan *h)
 static void
 begin_body(struct header_scan *h, bool add_line)
 {
+	end_whole(h);
 	while (h->id_n > 0 &&
 	    (h->id[h->id_n - 1] == ' ' || h->id[h->id_n - 1] == '\t'))
 		h->id_n--;
@@ -109,7 +173,7 @@ take_field(struct header_scan *h, struct span *piece)
 
 	if (h->in_id)
 		keep_id(h, text);
-	put(h, text);
+	put_in_field(h, text);
 	if (end)
 		h->at = HEADER_LINE;
 }
@@ -176,5 +240,6 @@ header_scan_end(struct header_scan *h)
 {
 	if (h->at == HEADER_LINE)
 		begin_body(h, h->held_n > 0);
+	end_whole(h);
 	return !h->failed;
 }

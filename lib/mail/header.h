@@ -5,7 +5,7 @@
  * caller as it came, but for one thing: where the head ends without an empty
  * line, because a line is no header, one is put in, so that no reader takes a
  * body for a head. Only the start of each line is held back, until it is known
- * what it is.
+ * what it is; and fields that the caller wants to change.
  */
 #ifndef MAIL_HEADER_H
 #define MAIL_HEADER_H
@@ -15,6 +15,7 @@
 enum {
 	HEADER_NAME_MAX = 256, /* a line with a longer name is no header */
 	HEADER_ID_MAX = 512, /* of a Message-ID that is kept */
+	HEADER_FIELD_MAX = 102400, /* a longer field is never looked at whole */
 };
 
 /* Fields that a complete message has, and their Resent- forms, as BIT()s. */
@@ -33,6 +34,19 @@ struct header_scan;
 /* The head is over, but for what this adds by header_scan_add(). */
 typedef void header_end_fn(struct header_scan *h);
 
+/*
+ * Whether fields of this name are to be looked at whole, by ->field. The colon is
+ * not in it.
+ */
+typedef bool header_wants_fn(struct span name, void *arg);
+
+/*
+ * A field that was wanted: `value` is all behind its colon, with the end of its
+ * line and folds as they are. True: *value_r is to stand there instead.
+ */
+typedef bool header_field_fn(struct span name, struct span value,
+    struct span *value_r, void *arg);
+
 /* Takes what goes on. False: it does not, and that is final. */
 typedef bool header_put_fn(struct span piece, void *arg);
 
@@ -40,6 +54,8 @@ typedef bool header_put_fn(struct span piece, void *arg);
 struct header_scan {
 	header_put_fn *put;
 	header_end_fn *end; /* may be NULL */
+	header_wants_fn *wants; /* NULL: none */
+	header_field_fn *field;
 	void *arg;
 	unsigned has; /* HEADER_HAS_... so far */
 	unsigned received; /* fields Received so far: hops */
@@ -54,6 +70,9 @@ struct header_scan {
 	} at;
 	bool failed;
 	bool in_id;
+	bool whole; /* the field is kept in ->text */
+	size_t name_n; /* of it: its name with the colon */
+	struct buf text;
 	bool any; /* there was a field */
 	size_t held_n;
 	char held[HEADER_NAME_MAX];
@@ -67,5 +86,8 @@ void header_scan_add(struct header_scan *h, struct span fields);
 
 /* The message is over. False: as above. */
 MUST_USE bool header_scan_end(struct header_scan *h);
+
+/* Gives back what was kept. For who has ->wants. */
+void header_scan_fini(struct header_scan *h);
 
 #endif

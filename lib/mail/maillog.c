@@ -182,6 +182,29 @@ maillog_expired(struct span id, struct span sender)
 }
 
 void
+maillog_submitted(struct span id, uint64_t uid, struct span sender)
+{
+	struct line l = { .event = MAILLOG_SUBMITTED, .service = "pickup" };
+	char number[NUMBER_MAX];
+
+	add(&l, LOG_FIELD_ID, id);
+	add(&l, MAILLOG_FIELD_UID, put_number(number, uid));
+	add(&l, MAILLOG_FIELD_FROM, sender.p ? sender : SPAN(""));
+	send_line(&l);
+}
+
+void
+maillog_notification(struct span id, struct span report, struct span new_id)
+{
+	struct line l = { .event = MAILLOG_NOTIFICATION, .service = "bounce" };
+
+	add(&l, LOG_FIELD_ID, id);
+	add(&l, MAILLOG_FIELD_REPORT, report);
+	add(&l, MAILLOG_FIELD_NEW_ID, new_id);
+	send_line(&l);
+}
+
+void
 maillog_message_id(struct span id, struct span message_id)
 {
 	struct line l = { .event = MAILLOG_MESSAGE_ID, .service = "cleanup" };

@@ -67,6 +67,13 @@ void maillog_expired(struct span id, struct span sender);
 /* ID: message-id=<x>; under the tag of cleanup */
 void maillog_message_id(struct span id, struct span message_id);
 
+/* ID: uid=1000 from=<a>; under the tag of pickup */
+void maillog_submitted(struct span id, uint64_t uid, struct span sender);
+
+/* ID: sender non-delivery notification: NEW_ID; under the tag of bounce */
+void maillog_notification(struct span id, struct span report,
+    struct span new_id);
+
 /* Who is connected: "unknown" and "203.0.113.9". */
 struct log_client {
 	struct span name;

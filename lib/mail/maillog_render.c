@@ -167,7 +167,7 @@ void
 maillog_render_text(const struct log_record *r, struct buf *out)
 {
 	buf_put(out, log_level_prefix(r->level));
-	if (r->event >= COUNT_OF(events)) {
+	if (r->event >= COUNT_OF(events) || !events[r->event].form.p) {
 		put_unknown(r, out);
 		return;
 	}

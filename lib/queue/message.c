@@ -189,13 +189,16 @@ read_states(const struct tail *t, struct arena *a, struct queue_message *m)
 {
 	struct span in = states_of(t);
 	struct queue_state s;
+	bool warned;
 	uint32_t *delays = zalloc((m->n + 1) * sizeof(*delays));
 
 	for (size_t i = 0; i < m->n; i++)
 		m->states[i].rcpt = (uint32_t)i;
 	while (record_take_state(&in, m->n, &s)) {
+		/* That the sender was warned is no attempt. */
+		warned = s.told && !m->states[s.rcpt].told;
 		m->states[s.rcpt] = s;
-		if (s.verdict == QUEUE_DELAYED &&
+		if (s.verdict == QUEUE_DELAYED && !warned &&
 		    ++delays[s.rcpt] > m->attempts)
 			m->attempts = delays[s.rcpt];
 	}

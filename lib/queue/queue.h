@@ -28,6 +28,7 @@
 #include "base/arena.h"
 #include "base/span.h"
 #include "base/why.h"
+#include "queue/notify.h"
 
 enum {
 	QUEUE_ID_MAX = 32, /* with the NUL */
@@ -77,7 +78,7 @@ struct queue_rcpt {
 	struct span addr; /* where it goes: after virtual aliases */
 	struct span orig; /* as it was given; empty: the same */
 	struct span orcpt; /* RFC 3461 */
-	unsigned notify; /* bits of RFC 3461; 0: not said */
+	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 };
 
 enum {
@@ -90,7 +91,7 @@ struct queue_envelope {
 	int64_t arrived; /* wall clock, microseconds */
 	struct span sender;
 	struct span envid;
-	unsigned ret;
+	unsigned ret; /* QUEUE_RET_...; 0: not said */
 	unsigned flags; /* QUEUE_8BIT ... */
 	struct span client_name; /* "unknown" if not known */
 	struct span client_addr;
@@ -157,6 +158,7 @@ enum queue_verdict {
 struct queue_state {
 	uint32_t rcpt; /* its number in the message */
 	enum queue_verdict verdict;
+	bool told; /* the sender was told of it, or is not to be */
 	struct span dsn; /* "4.4.1" */
 	struct span relay;
 	struct span text;

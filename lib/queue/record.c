@@ -416,7 +416,7 @@ record_put_state(struct buf *out, const struct queue_state *s)
 	memcpy(head, state_magic, sizeof(state_magic));
 	store(head + 4, RECORD_STATE_FIXED + dsn.n + relay.n + text.n, 4);
 	store(head + 12, s->rcpt, 4);
-	store(head + 16, s->verdict, 4);
+	store(head + 16, s->verdict + (s->told ? RECORD_TOLD : 0), 4);
 	store(head + 20, (uint64_t)s->time, 8);
 	store(head + 28, dsn.n, 2);
 	store(head + 30, relay.n, 2);
@@ -437,9 +437,11 @@ record_put_state(struct buf *out, const struct queue_state *s)
 static bool
 read_state(struct span p, size_t n, struct queue_state *state_r)
 {
+	uint32_t verdict = (uint32_t)load(p.p + 4, 4);
 	struct queue_state s = {
 		.rcpt = (uint32_t)load(p.p, 4),
-		.verdict = (enum queue_verdict)load(p.p + 4, 4),
+		.verdict = (enum queue_verdict)(verdict % RECORD_TOLD),
+		.told = verdict >= RECORD_TOLD,
 		.time = (int64_t)load(p.p + 8, 8),
 		.dsn.n = (size_t)load(p.p + 16, 2),
 		.relay.n = (size_t)load(p.p + 18, 2),
@@ -447,6 +449,7 @@ read_state(struct span p, size_t n, struct queue_state *state_r)
 	};
 
 	if (s.rcpt >= n || s.verdict > QUEUE_EXPIRED ||
+	    verdict >= 2 * RECORD_TOLD ||
 	    s.dsn.n + s.relay.n + s.text.n != p.n - RECORD_STATE_FIXED)
 		return false;
 	s.dsn.p = p.p + RECORD_STATE_FIXED;

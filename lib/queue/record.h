@@ -22,6 +22,7 @@ enum {
 	RECORD_STATE = 12, /* before each state record: magic, length, CRC */
 	RECORD_STATE_FIXED = 24, /* bytes of its payload before the texts */
 	RECORD_STATE_MAX = 4096, /* of a payload; longer texts are cut */
+	RECORD_TOLD = 256, /* added to a verdict of which the sender was told */
 };
 
 /* What the head says; envelope and trailer follow the content. */

@@ -1,6 +1,7 @@
 """Mail goes out: to other suites by DNS, and to next hops of all manners."""
 import re
 import ssl
+import threading
 
 import pytest
 
@@ -16,7 +17,8 @@ def with_smtp(suite, **params):
     """Lets a suite send mail out."""
     suite.services["relay-out"] = "smtp unix - - n - 100 smtp"
     suite.services["lmtp"] = "lmtp unix - - n - 100 lmtp"
-    return suite.set(smtp_tcp_port=PORT_BASE + 25, **params)
+    return suite.set(smtp_tcp_port=PORT_BASE + 25, sandbox="enforce",
+                     **params)
 
 
 @pytest.fixture
@@ -75,6 +77,42 @@ def test_what_a_down_next_hop_defers_goes_when_it_is_up(make_suite):
         a.wait_empty()
         assert hop.messages[0].endswith(
             b"Subject: out\r\n\r\nhello\r\n.dot\r\n")
+
+
+def test_what_waits_for_a_dead_next_hop_is_not_tried(make_suite):
+    addr = own_address()
+    a = with_smtp(make_suite(), relayhost=f"[{addr}]:2525",
+                  smtp_destination_concurrency_limit="1",
+                  initial_destination_concurrency="1").start()
+    for i in range(10):
+        a.send(MESSAGE, to=f"x{i}@b.test", bind=OURS)
+    refused = rf"connect to {addr}\[{addr}\]:2525: Connection refused"
+    a.log.wait(r"status=deferred", count=10)
+    assert a.log.find(rf"relay=none, .*status=deferred \(delivery temporarily "
+                      rf"suspended: {refused}\)$")
+    assert len(a.log.find(f"^{refused}")) < 10
+    with NextHop(addr, 2525) as hop:
+        a.clock("+400s")
+        wait_for("all mail", lambda: len(hop.messages) == 10)
+        a.wait_empty()
+
+
+def test_maxproc_bounds_deliveries_of_the_service(make_suite):
+    gate = threading.Event()
+    with NextHop(own_address(), dot=lambda _: gate.wait(
+            30) and "250 2.0.0 taken") as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop)
+        a.services["relay-out"] = "smtp unix - - n - 2 smtp"
+        a.start()
+        for i in range(6):
+            a.send(MESSAGE, to=f"x@b{i}.test", bind=OURS)
+        wait_for("two deliveries", lambda: len(hop.messages) == 2)
+        a.send("Subject: x\r\n\r\n", to="alice")
+        a.mailbox("alice").wait(1)
+        assert len(hop.sessions) == 2
+        gate.set()
+        wait_for("all mail", lambda: len(hop.messages) == 6)
+        a.wait_empty()
 
 
 def test_commands_go_together_and_recipients_fare_on_their_own(sender):

@@ -72,6 +72,95 @@ heads_in_every_segmentation(void **state)
 		}
 }
 
+static bool
+wants_to(struct span name, void *arg)
+{
+	(void)arg;
+	return span_ieq(name, SPAN("To")) || span_ieq(name, SPAN("Keep"));
+}
+
+static bool
+change_to(struct span name, struct span value, struct span *value_r, void *arg)
+{
+	(void)arg;
+	*value_r = SPAN(" changed\n");
+	return span_ieq(name, SPAN("To")) && value.n > 0;
+}
+
+static void
+fields_are_changed_in_every_segmentation(void **state)
+{
+	static const struct {
+		struct span text;
+		struct span want;
+	} fields[] = {
+		{ SPAN_INIT("A: b\nTo: x\nC: d\n\nTo: x\n"),
+		    SPAN_INIT("A: b\nTo: changed\nC: d\n\nTo: x\n") },
+		{ SPAN_INIT("to : x,\n\ty\n z\nTO:\n\nbody"),
+		    SPAN_INIT("to : changed\nTO: changed\n\nbody") },
+		{ SPAN_INIT("Keep: x,\n y\nTo: x\n"),
+		    SPAN_INIT("Keep: x,\n y\nTo: changed\n") },
+		{ SPAN_INIT("To: x\nno header\n"),
+		    SPAN_INIT("To: changed\n\nno header\n") },
+		{ SPAN_INIT("To: x"), SPAN_INIT("To: changed\n") },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(fields); i++)
+		for (size_t step = 1; step <= fields[i].text.n; step++) {
+			struct header_scan h = {
+				.put = put,
+				.wants = wants_to,
+				.field = change_to,
+			};
+			struct span rest = fields[i].text;
+
+			buf_init(&out, storage, sizeof(storage));
+			while (rest.n > 0) {
+				size_t n = rest.n < step ? rest.n : step;
+
+				assert_true(header_scan_feed(&h,
+				    guarded((struct span){ rest.p, n })));
+				rest.p += n;
+				rest.n -= n;
+			}
+			assert_true(header_scan_end(&h));
+			assert_span(buf_span(&out), fields[i].want);
+			header_scan_fini(&h);
+		}
+}
+
+/* It goes on as it came. */
+static void
+too_long_a_field_is_not_changed(void **state)
+{
+	static char all[HEADER_FIELD_MAX + 4096];
+	struct header_scan h = {
+		.put = put,
+		.wants = wants_to,
+		.field = change_to,
+	};
+	static char text[HEADER_FIELD_MAX + 100];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "To:", 3);
+	memcpy(text + sizeof(text) - 7, "\nTo:z\n", 6);
+	buf_init(&out, all, sizeof(all));
+	for (size_t i = 0; i < sizeof(text) - 1; i += 1000) {
+		size_t n = sizeof(text) - 1 - i;
+
+		assert_true(header_scan_feed(&h,
+		    (struct span){ text + i, n < 1000 ? n : 1000 }));
+	}
+	assert_true(header_scan_end(&h));
+	header_scan_fini(&h);
+	assert_memory_equal(out.p, text, sizeof(text) - 7);
+	assert_span(((struct span){ out.p + sizeof(text) - 7,
+			out.n - sizeof(text) + 7 }),
+	    SPAN("\nTo: changed\n"));
+}
+
 static void
 a_name_has_an_end(void **state)
 {
@@ -216,6 +305,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(heads_in_every_segmentation),
+		TEST(fields_are_changed_in_every_segmentation),
+		TEST(too_long_a_field_is_not_changed),
 		TEST(a_name_has_an_end),
 		TEST(what_a_head_lacks_is_put_behind_it),
 		TEST(received_has_two_parts),

@@ -123,6 +123,16 @@ the_life_of_a_message(void **state)
 	assert_span(rendered(), SPAN("4F9D14A2C8: message-id=<1@b.test>"));
 	maillog_message_id(id, SPAN("<1@b.test>"));
 	assert_span(tag(), SPAN("postfix/cleanup"));
+	maillog_submitted(id, 1000, SPAN("alice"));
+	assert_span(rendered(), SPAN("4F9D14A2C8: uid=1000 from=<alice>"));
+	maillog_submitted(id, 0, (struct span){ 0 });
+	assert_span(tag(), SPAN("postfix/pickup"));
+	maillog_notification(id, SPAN("sender non-delivery notification"),
+	    SPAN("4F9D14A2C9"));
+	assert_span(rendered(),
+	    SPAN("4F9D14A2C8: sender non-delivery notification: 4F9D14A2C9"));
+	maillog_notification(id, SPAN("x"), SPAN("y"));
+	assert_span(tag(), SPAN("postfix/bounce"));
 }
 
 static void

@@ -1,0 +1,381 @@
+#include "smtpd/cleanup/report.h"
+
+#include "base/scan.h"
+#include "mail/date.h"
+
+#include <inttypes.h>
+
+enum {
+	LINE_MAX_LEN = 78, /* RFC 5322, section 2.1.1 */
+	PIECE_MAX = 256,
+	DAY = 24 * 3600,
+	HOUR = 3600,
+};
+
+/* What the kinds of report say. */
+static const struct words {
+	struct span name, postmaster_name;
+	struct span subject, postmaster_subject;
+	struct span action;
+	struct span original;
+} words[] = {
+	[REPORT_FAILURE] = {
+		SPAN_INIT("sender non-delivery notification"),
+		SPAN_INIT("postmaster non-delivery notification"),
+		SPAN_INIT("Undelivered Mail Returned to Sender"),
+		SPAN_INIT("Postmaster Copy: Undelivered Mail"),
+		SPAN_INIT("failed"),
+		SPAN_INIT("Undelivered Message"),
+	},
+	[REPORT_DELAY] = {
+		SPAN_INIT("sender delay notification"),
+		SPAN_INIT("postmaster delay notification"),
+		SPAN_INIT("Delayed Mail (still being retried)"),
+		SPAN_INIT("Postmaster Warning: Delayed Mail"),
+		SPAN_INIT("delayed"),
+		SPAN_INIT("Delayed Message"),
+	},
+	[REPORT_SUCCESS] = {
+		SPAN_INIT("sender delivery status notification"),
+		SPAN_INIT("sender delivery status notification"),
+		SPAN_INIT("Successful Mail Delivery Report"),
+		SPAN_INIT("Successful Mail Delivery Report"),
+		SPAN_INIT("delivered"),
+		SPAN_INIT("Message"),
+	},
+};
+
+static void
+put(const struct report *r, struct span text)
+{
+	if (text.n > 0)
+		r->put(text, r->arg);
+}
+
+static void
+put_str(const struct report *r, const char *text)
+{
+	put(r, span_str(text));
+}
+
+/* What is not ours, as one line of visible ASCII. */
+static void
+put_foreign(const struct report *r, struct span text)
+{
+	char piece[PIECE_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		piece[n++] = c < ' ' || c > '~' ? '?' : c;
+		if (n == sizeof(piece)) {
+			put(r, (struct span){ piece, n });
+			n = 0;
+		}
+	}
+	put(r, (struct span){ piece, n });
+}
+
+/* The same in lines, broken at blanks where that can be. */
+static void
+put_folded(const struct report *r, struct span text, size_t column)
+{
+	struct span word;
+	bool first = true;
+
+	for (take_blanks(&text); take_word(&text, &word); take_blanks(&text)) {
+		if (!first && column + 1 + word.n > LINE_MAX_LEN) {
+			put_str(r, "\n    ");
+			column = 4;
+		} else if (!first) {
+			put_str(r, " ");
+			column++;
+		}
+		put_foreign(r, word);
+		column += word.n;
+		first = false;
+	}
+}
+
+struct span
+report_name(const struct report *r)
+{
+	const struct words *w = &words[r->kind];
+
+	return r->for_postmaster ? w->postmaster_name : w->name;
+}
+
+static void
+put_part(const struct report *r, struct span description, const char *type)
+{
+	put_str(r, "\n--");
+	put_str(r, r->boundary);
+	put_str(r, "\nContent-Description: ");
+	put(r, description);
+	put_str(r, "\nContent-Type: ");
+	put_str(r, type);
+	put_str(r, "\n");
+}
+
+static void
+put_mime_head(const struct report *r)
+{
+	put_str(r,
+	    "Auto-Submitted: auto-replied\n"
+	    "MIME-Version: 1.0\n"
+	    "Content-Type: multipart/report; report-type=delivery-status;\n"
+	    "\tboundary=\"");
+	put_str(r, r->boundary);
+	put_str(r, "\"\n");
+	if (r->is_8bit)
+		put_str(r, "Content-Transfer-Encoding: 8bit\n");
+	put_str(r, "\nThis message has several parts in MIME format.\n");
+}
+
+/* "5 days", "3 hours" or "90 seconds". */
+static void
+put_duration(const struct report *r, int64_t seconds)
+{
+	char text[64];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	if (seconds >= 2 * DAY)
+		buf_putf(&b, "%" PRId64 " days", seconds / DAY);
+	else if (seconds >= 2 * HOUR)
+		buf_putf(&b, "%" PRId64 " hours", seconds / HOUR);
+	else
+		buf_putf(&b, "%" PRId64 " seconds", seconds);
+	put(r, buf_span(&b));
+}
+
+static void
+put_greeting(const struct report *r)
+{
+	put_str(r, "\nThis is the mail system on ");
+	put_str(r, r->myhostname);
+	put_str(r, ".\n\n");
+	switch (r->kind) {
+	case REPORT_NONE:
+		break;
+	case REPORT_FAILURE:
+		put_str(r,
+		    r->for_postmaster
+			? "A message could not be delivered to the recipients "
+			  "below.\n"
+			: "Your message could not be delivered to the "
+			  "recipients below, and will\nnot be tried again. It "
+			  "comes back in the last part of this mail. The\n"
+			  "postmaster can help you, if you send this report "
+			  "along.\n");
+		break;
+	case REPORT_DELAY:
+		put_str(r,
+		    r->for_postmaster
+			? "A message is late.\n"
+			: "THIS IS A WARNING: you need not send your message "
+			  "again.\n\nYour message could not be delivered to "
+			  "the recipients below so far.\n");
+		put_str(r, "Delivery is tried for ");
+		put_duration(r, r->lifetime);
+		put_str(r, " from the time it was sent.\n");
+		break;
+	case REPORT_SUCCESS:
+		put_str(r,
+		    "Your message was delivered to the recipients below. If "
+		    "it was handed to\nanother mail system, that one may send "
+		    "reports of its own.\n");
+		break;
+	}
+}
+
+void
+report_head(const struct report *r)
+{
+	const struct words *w = &words[r->kind];
+
+	put_str(r, "From: MAILER-DAEMON@");
+	put_str(r, r->myorigin);
+	put_str(r, " (Mail Delivery System)\nSubject: ");
+	put(r, r->for_postmaster ? w->postmaster_subject : w->subject);
+	put_str(r, "\nTo: ");
+	put_foreign(r, r->to);
+	put_str(r, "\n");
+	put_mime_head(r);
+	put_part(r, SPAN("Notification"), "text/plain; charset=us-ascii");
+	put_greeting(r);
+}
+
+void
+report_rcpt(const struct report *r, const struct report_rcpt *rcpt)
+{
+	size_t column = rcpt->addr.n + 4;
+
+	put_str(r, "\n<");
+	put_foreign(r, rcpt->addr);
+	put_str(r, ">");
+	if (rcpt->orig.n > 0 && !span_eq(rcpt->orig, rcpt->addr)) {
+		put_str(r, " (expanded from <");
+		put_foreign(r, rcpt->orig);
+		put_str(r, ">)");
+		column += rcpt->orig.n + 19;
+	}
+	put_str(r, ": ");
+	put_folded(r, rcpt->text, column);
+	put_str(r, "\n");
+}
+
+/* "Name: rfc822; ADDRESS". */
+static void
+put_address(const struct report *r, const char *name, struct span addr)
+{
+	put_str(r, name);
+	put_str(r, ": rfc822; ");
+	put_foreign(r, addr);
+	put_str(r, "\n");
+}
+
+void
+report_status(const struct report *r)
+{
+	char text[DATE_MAX];
+	struct buf b;
+
+	put_part(r, SPAN("Delivery report"), "message/delivery-status");
+	put_str(r, "\nReporting-MTA: dns; ");
+	put_str(r, r->myhostname);
+	put_str(r, "\n");
+	if (r->envid.n > 0) {
+		put_str(r, "Original-Envelope-Id: ");
+		put_foreign(r, r->envid);
+		put_str(r, "\n");
+	}
+	put_str(r, "X-Postrider-Queue-ID: ");
+	put_foreign(r, r->id);
+	put_str(r, "\n");
+	if (r->sender.n > 0)
+		put_address(r, "X-Postrider-Sender", r->sender);
+	buf_init(&b, text, sizeof(text));
+	date_put_header(&b, r->arrived);
+	put_str(r, "Arrival-Date: ");
+	put(r, buf_span(&b));
+	put_str(r, "\n");
+}
+
+/* "mx.a.test" of "mx.a.test[192.0.2.1]:25". False: it was no server. */
+static bool
+take_host(struct span relay, struct span *host_r)
+{
+	struct span host = span_cut(&relay, '[');
+
+	if (host.n == 0 || relay.n == 0 || !memchr(relay.p, ']', relay.n))
+		return false;
+	*host_r = host;
+	return true;
+}
+
+static bool
+is_code(struct span s)
+{
+	return s.n >= 4 && s.p[0] >= '2' && s.p[0] <= '5' && s.p[1] >= '0' &&
+	    s.p[1] <= '9' && s.p[2] >= '0' && s.p[2] <= '9' && s.p[3] == ' ';
+}
+
+/*
+ * What the server itself said, of "host NAME said: 550 TEXT (in reply to RCPT TO
+ * command)". False: it said nothing.
+ */
+static bool
+take_reply(struct span text, struct span *reply_r)
+{
+	static const struct span said = SPAN_INIT(" said: ");
+	static const struct span end = SPAN_INIT(" (in reply to ");
+	struct span reply = { 0 };
+
+	if (!take_text(&text, SPAN("host ")))
+		return false;
+	for (size_t i = 0; i + said.n <= text.n && !reply.p; i++)
+		if (memcmp(text.p + i, said.p, said.n) == 0)
+			reply = (struct span){ text.p + i + said.n,
+				text.n - i - said.n };
+	if (!reply.p || !is_code(reply))
+		return false;
+	for (size_t i = reply.n; i-- > 0;)
+		if (reply.n - i >= end.n &&
+		    memcmp(reply.p + i, end.p, end.n) == 0)
+			reply.n = i;
+	*reply_r = reply;
+	return true;
+}
+
+/* A status of the class that the action has: a bounce is never 4.x.x. */
+static struct span
+status_of(const struct report *r, struct span dsn, char text[32])
+{
+	if (dsn.n < 5 || dsn.n >= 32)
+		return r->kind == REPORT_FAILURE ? SPAN("5.0.0")
+		    : r->kind == REPORT_DELAY    ? SPAN("4.0.0")
+						 : SPAN("2.0.0");
+	memcpy(text, dsn.p, dsn.n);
+	return (struct span){ text, dsn.n };
+}
+
+void
+report_rcpt_status(const struct report *r, const struct report_rcpt *rcpt)
+{
+	struct span host, reply;
+	bool is_remote = take_host(rcpt->relay, &host);
+	char status[32];
+
+	put_str(r, "\n");
+	if (rcpt->orcpt.n > 0) {
+		put_str(r, "Original-Recipient: ");
+		put_foreign(r, rcpt->orcpt);
+		put_str(r, "\n");
+	} else if (rcpt->orig.n > 0) {
+		put_address(r, "Original-Recipient", rcpt->orig);
+	}
+	put_address(r, "Final-Recipient", rcpt->addr);
+	put_str(r, "Action: ");
+	/* What another server does with it is for that one to tell. */
+	put(r,
+	    r->kind == REPORT_SUCCESS && is_remote ? SPAN("relayed")
+						   : words[r->kind].action);
+	put_str(r, "\nStatus: ");
+	put_foreign(r, status_of(r, rcpt->dsn, status));
+	put_str(r, "\n");
+	if (is_remote) {
+		put_str(r, "Remote-MTA: dns; ");
+		put_foreign(r, host);
+		put_str(r, "\n");
+	}
+	if (rcpt->text.n == 0)
+		return;
+	if (take_reply(rcpt->text, &reply)) {
+		put_str(r, "Diagnostic-Code: smtp; ");
+	} else {
+		put_str(r, "Diagnostic-Code: X-Postrider; ");
+		reply = rcpt->text;
+	}
+	put_folded(r, reply, 30);
+	put_str(r, "\n");
+}
+
+void
+report_original(const struct report *r)
+{
+	put_part(r, words[r->kind].original,
+	    r->head_only ? "text/rfc822-headers" : "message/rfc822");
+	if (r->is_8bit)
+		put_str(r, "Content-Transfer-Encoding: 8bit\n");
+	put_str(r, "\n");
+}
+
+void
+report_end(const struct report *r)
+{
+	put_str(r, "\n--");
+	put_str(r, r->boundary);
+	put_str(r, "--\n");
+}
