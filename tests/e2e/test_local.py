@@ -65,6 +65,21 @@ def test_who_does_not_exist_is_refused_or_comes_back(make_suite):
                    r'status=bounced \(unknown user: "nobody\.here"\)$')
 
 
+def test_senders_here_are_told_what_became_of_it(make_suite):
+    suite = make_suite().with_people("ghost: nobody.here, ben\n"
+                                     "false: |false\n").start()
+    send(suite, "ghost", sender="ann@here.test")
+    [report] = suite.wait_mbox("ann")
+    assert "\nFinal-Recipient: rfc822; ghost@here.test\n" in report
+    assert "\nStatus: 5.1.1\n" in report
+    assert 'unknown user: "nobody.here"' in report
+    suite.wait_mbox("ben")
+    send(suite, "false", sender="ann@here.test")
+    report = suite.wait_mbox("ann", 2)[1]
+    assert "Command died with status 1" in report
+    suite.wait_empty()
+
+
 def test_aliases_lead_to_many(make_suite):
     suite = make_suite().with_people(
         "# all of us\n"
