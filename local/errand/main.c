@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -162,6 +163,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "errand: it is started by local\n");
 		return EX_USAGE;
 	}
+	/* exec() has made it so that its user could look into it. */
+	must(prctl(PR_SET_DUMPABLE, 0) == 0);
 	log_init(name, "local", FDS_LOG);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	while (serve_one(dir, packet, storage))

@@ -18,6 +18,10 @@ enum {
 	ENV_TEXT_MAX = 2048,
 };
 
+/*
+ * With a group besides his own that one comes first: so the user, whose uid it is,
+ * can neither trace the process nor otherwise get at what it may do.
+ */
 static struct pool_who
 as_user(const struct expand_user *u, gid_t group)
 {
@@ -25,7 +29,9 @@ as_user(const struct expand_user *u, gid_t group)
 
 	if (!u)
 		return (struct pool_who){ nobody->uid, nobody->gid, (gid_t)-1 };
-	return (struct pool_who){ u->uid, u->gid, group };
+	if (group != (gid_t)-1)
+		return (struct pool_who){ u->uid, group, u->gid };
+	return (struct pool_who){ u->uid, u->gid, (gid_t)-1 };
 }
 
 /* Nobody's mail is root's; and who is not root can be nobody else. */
@@ -34,7 +40,7 @@ may_be(const struct pool_who *who)
 {
 	if (geteuid() != 0)
 		return who->uid == geteuid();
-	return who->uid != 0 && who->gid != 0;
+	return who->uid != 0 && who->gid != 0 && who->group != 0;
 }
 
 static void

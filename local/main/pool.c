@@ -14,7 +14,7 @@
 
 enum {
 	KEEP_MAX = 1 << 20,
-	IDLE_MAX = 64, /* kept without work */
+	IDLE_MAX = 256, /* kept without work */
 };
 
 /* A process. Its task reads what it says, and frees it when it has ended. */

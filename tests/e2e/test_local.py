@@ -1,5 +1,7 @@
 """Delivery to users of the machine: aliases, .forward, mailboxes, commands."""
 import os
+import pathlib
+import re
 import socket
 import stat
 import struct
@@ -311,7 +313,13 @@ def test_a_spool_of_the_group_mail_is_written_to(make_suite):
     suite.wait_empty()
     file = (suite.spool / "ann").stat()
     assert (file.st_uid, file.st_gid) == (4101, 8)
-    # No command gets that group.
+    # What has that group is not his to look into; no command gets it.
+    status = [pathlib.Path(f"/proc/{pid}/status").read_text()
+              for pid in suite.pids("errand")]
+    spool = [s for s in status if re.search(r"^Groups:\t(.* )?8\b", s, re.M)]
+    assert spool and all("\nGid:\t8\t8\t8\t8\n" in s for s in spool)
+    for pid in suite.pids("errand"):
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0
     suite.put_home("ann", ".forward", '"|id -G; false"\n')
     line_of(suite, send(suite, "ann"), "ann", r"Command output: 4101\)$")
 
