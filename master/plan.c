@@ -151,7 +151,7 @@ find_sockets(struct plan *p, struct plan_service *s,
 	return 0;
 }
 
-/* One process, whatever the number of processors. */
+/* Whether there is one process of it, whatever master.cf says. */
 static bool
 is_alone(const struct command *c)
 {

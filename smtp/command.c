@@ -1,6 +1,7 @@
 #include "smtp/private.h"
 
 #include "base/base64.h"
+#include "queue/notify.h"
 
 #include <inttypes.h>
 
@@ -59,10 +60,10 @@ put_notify(struct buf *out, unsigned notify)
 		unsigned bit;
 		const char *word;
 	} rows[] = {
-		{ SMTP_NOTIFY_NEVER, "NEVER" },
-		{ SMTP_NOTIFY_SUCCESS, "SUCCESS" },
-		{ SMTP_NOTIFY_FAILURE, "FAILURE" },
-		{ SMTP_NOTIFY_DELAY, "DELAY" },
+		{ QUEUE_NOTIFY_NEVER, "NEVER" },
+		{ QUEUE_NOTIFY_SUCCESS, "SUCCESS" },
+		{ QUEUE_NOTIFY_FAILURE, "FAILURE" },
+		{ QUEUE_NOTIFY_DELAY, "DELAY" },
 	};
 	const char *before = " NOTIFY=";
 

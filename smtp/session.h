@@ -77,18 +77,10 @@ enum smtp_fate {
 struct smtp_rcpt {
 	struct span addr;
 	struct span orcpt;
-	unsigned notify; /* bits of RFC 3461; 0: not said */
+	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 	enum smtp_fate fate;
 	char dsn[SMTP_DSN_MAX];
 	const char *text; /* in the mail's arena */
-};
-
-/* NOTIFY=, as lib/queue has it. */
-enum {
-	SMTP_NOTIFY_NEVER = BIT(0),
-	SMTP_NOTIFY_SUCCESS = BIT(1),
-	SMTP_NOTIFY_FAILURE = BIT(2),
-	SMTP_NOTIFY_DELAY = BIT(3),
 };
 
 struct smtp_mail {

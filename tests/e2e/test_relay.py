@@ -376,6 +376,23 @@ def test_lmtp_answers_for_each_recipient(make_suite):
         assert hop.sessions[0].commands[0] == "LHLO mail.example.test"
 
 
+def test_lmtp_by_a_socket_of_the_machine(make_suite):
+    a = make_suite()
+    path = a.dir / "lmtp.sock"
+    with NextHop(str(path), lmtp=True) as hop:
+        path.chmod(0o666)
+        with_smtp(a, default_transport=f"lmtp:unix:{path}").start()
+        a.send(MESSAGE, to="a@b.test", bind=OURS)
+        assert outcome(a, "a@b.test")[1] == "sent"
+        a.log.wait(rf"relay=mail\.example\.test\[{path}\], delay=")
+        assert len(hop.messages) == 1
+    path.unlink()
+    a.send(MESSAGE, to="c@b.test", bind=OURS)
+    assert outcome(a, "c@b.test") == (
+        "4.4.1", "deferred",
+        f"connect to mail.example.test[{path}]: No such file or directory")
+
+
 def test_lmtp_replies_that_lack_are_not_taken_for_granted(make_suite):
     with NextHop(own_address(), lmtp=True,
                  dot=["250 2.1.5 in", DROP]) as hop:

@@ -4,6 +4,7 @@
  */
 #include "smtp/session.h"
 
+#include "queue/notify.h"
 #include "smtp/target.h"
 #include "smtp/wire.h"
 
@@ -389,6 +390,41 @@ dialogues_end_as_told(void **state)
 	free(p);
 }
 
+/* Drops the connection after the first `n` turns. */
+static void
+check_drop(struct play *p, const struct dialogue *d, size_t n)
+{
+	bool sent[RCPTS];
+
+	begin(p, d);
+	for (size_t k = 0; k < n; k++)
+		take_turn(p, d->title, d->turns[k]);
+	for (size_t i = 0; i < d->rcpts; i++)
+		sent[i] = p->rcpts[i].fate == SMTP_SENT;
+	session_broken(&p->s, SMTP_LOST);
+	if (p->s.want != SMTP_WANT_NOTHING || p->s.reusable)
+		fail_msg("%s: goes on after turn %zu", d->title, n);
+	for (size_t i = 0; i < d->rcpts; i++)
+		if (p->rcpts[i].fate <= SMTP_ACCEPTED ||
+		    (p->rcpts[i].fate == SMTP_SENT) != sent[i] ||
+		    p->rcpts[i].text[0] == '\0')
+			fail_msg("%s: recipient %zu after turn %zu", d->title,
+			    i, n);
+	arena_free(p->mail.arena);
+}
+
+static void
+a_connection_that_drops_anywhere_leaves_no_doubt(void **state)
+{
+	struct play *p = zalloc(sizeof(*p));
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(dialogues); i++)
+		for (size_t n = 0; n < TURNS_MAX && dialogues[i].turns[n]; n++)
+			check_drop(p, &dialogues[i], n);
+	free(p);
+}
+
 static void
 carry_one(struct play *p)
 {
@@ -473,7 +509,7 @@ dsn_is_passed_on_where_it_is_known(void **state)
 	begin(p, &(const struct dialogue){ .rcpts = 1 });
 	p->mail.ret = 2;
 	p->mail.envid = SPAN("QQ314159");
-	p->rcpts[0].notify = SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY;
+	p->rcpts[0].notify = QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY;
 	p->rcpts[0].orcpt = SPAN("rfc822;r+2B0@b");
 	take_turn(p, "dsn", "S: 220 hi");
 	buf_drop(&p->out, p->out.n);
@@ -505,6 +541,7 @@ next_hops_are_read(void **state)
 		{ "[192.0.2.1]:25", false, TARGET_HOST, "192.0.2.1", "25" },
 		{ "[IPv6:2001:db8::1]:25", false, TARGET_HOST,
 		    "IPv6:2001:db8::1", "25" },
+		{ "2001:db8::1", false, TARGET_DOMAIN, "2001:db8::1", "" },
 		{ "[2001:db8::1]", false, TARGET_HOST, "2001:db8::1", "" },
 		{ "unix:/run/lmtp", true, TARGET_UNIX, "/run/lmtp", "" },
 		{ "unix:private/lmtp", true, TARGET_UNIX, "private/lmtp", "" },
@@ -601,6 +638,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(dialogues_end_as_told),
+		TEST(a_connection_that_drops_anywhere_leaves_no_doubt),
 		TEST(a_session_carries_another_mail),
 		TEST(a_kept_session_that_ends_says_nothing_of_the_mail),
 		TEST(a_long_reply_keeps_its_beginning),
