@@ -6,6 +6,7 @@ static const struct command commands[] = {
 	{ "smtpd", COMMAND_WORKERS, NULL },
 	{ "smtp", COMMAND_AGENTS, NULL },
 	{ "lmtp", COMMAND_AGENTS, NULL },
+	{ "local", COMMAND_AGENTS, NULL },
 
 	{ "qmgr", COMMAND_SINGLE, NULL },
 	{ "nqmgr", COMMAND_BUILT_IN, "qmgr" },
@@ -16,6 +17,7 @@ static const struct command commands[] = {
 	{ "imapd", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
 	{ "dnsd", COMMAND_SINGLE, NULL },
+	{ "proxymap", COMMAND_ONE, NULL },
 	{ "cleanup", COMMAND_ONE, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },
@@ -30,9 +32,7 @@ static const struct command commands[] = {
 	{ "tlsmgr", COMMAND_BUILT_IN, "whoever uses TLS" },
 	{ "anvil", COMMAND_BUILT_IN, "the table of limits" },
 	{ "verify", COMMAND_BUILT_IN, "smtpd" },
-	{ "proxymap", COMMAND_BUILT_IN, "whoever looks up" },
 
-	{ "local", COMMAND_NOT_YET, NULL },
 	{ "pipe", COMMAND_NOT_YET, NULL },
 	{ "spawn", COMMAND_NOT_YET, NULL },
 	{ "postscreen", COMMAND_NOT_YET, NULL },

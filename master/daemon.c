@@ -1,7 +1,7 @@
 #include "master/daemon.h"
 
 #include "master/sockets.h"
-#include "master/spawn.h"
+#include "service/spawn.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -13,7 +13,7 @@ enum {
 	MEMORY_MAX = 16 << 20,
 	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
-	ALWAYS_MAX = 4, /* services that run whatever master.cf says */
+	ALWAYS_MAX = 5, /* services that run whatever master.cf says */
 };
 
 static const struct conf_field fields[] = {
@@ -120,6 +120,9 @@ find_sockets(struct plan *p, struct plan_service *s,
 		    PLAN_LOGIN);
 	} else if (strcmp(command, "dnsd") == 0) {
 		add_path(p, s, "private", "dns", SOCK_SEQPACKET, 0660,
+		    PLAN_NET);
+	} else if (strcmp(command, "proxymap") == 0) {
+		add_path(p, s, "private", "proxymap", SOCK_SEQPACKET, 0660,
 		    PLAN_NET);
 	} else if (strcmp(command, "cleanup") == 0) {
 		/* In this order: it tells its clients apart by it. */
@@ -262,8 +265,8 @@ add_line(struct plan *p, const struct service_line *l, plan_note_fn *note,
 		note(bytes, arg);
 		return 0;
 	case COMMAND_ONE:
-		if (has_command(p,
-			c->name)) /* smtpd names it for its options */
+		/* smtpd names cleanup for its options; proxywrite is proxymap. */
+		if (has_command(p, c->name))
 			return 0;
 		break;
 	case COMMAND_SINGLE:
@@ -292,6 +295,9 @@ add_missing(struct plan *p, struct why *why)
 		    .type = SERVICE_UNIX,
 		    .command = "cleanup" },
 		{ .name = "dns", .type = SERVICE_UNIX, .command = "dnsd" },
+		{ .name = "proxymap",
+		    .type = SERVICE_UNIX,
+		    .command = "proxymap" },
 	};
 	int err = 0;
 

@@ -1,8 +1,8 @@
 #include "master/processes.h"
 
 #include "base/log.h"
-#include "master/spawn.h"
 #include "service/service.h"
+#include "service/spawn.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "master/workers.h"
 
 #include "base/log.h"
-#include "master/spawn.h"
+#include "service/spawn.h"
 
 #include <inttypes.h>
 #include <signal.h>

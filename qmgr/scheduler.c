@@ -299,6 +299,8 @@ try_preempt(struct job *cur, int64_t now_seconds)
 		return cur;
 	link_remove(&j->in_order);
 	link_insert_after(cur->in_order.prev, &j->in_order);
+	/* It may have passed another before, and have been stopped on its way. */
+	link_remove(&j->in_parent);
 	j->parent = cur;
 	list_append(&cur->children, &j->in_parent);
 	cur->slots_available -= need * cost;

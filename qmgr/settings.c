@@ -61,7 +61,7 @@ settings_free(struct settings *s)
 static bool
 is_agent(const struct service_line *l)
 {
-	static const char *const commands[] = { "smtp", "lmtp" };
+	static const char *const commands[] = { "smtp", "lmtp", "local" };
 
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		if (l->type == SERVICE_UNIX &&

@@ -2,6 +2,7 @@
 #include "queue/queue.h"
 #include "sasl/client.h"
 #include "service/dns.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 #include "smtpd/notify.h"
 #include "smtpd/params.h"
@@ -16,6 +17,7 @@ enum {
 static char qmgr_socket[] = "private/qmgr";
 static char authd_socket[] = "private/auth";
 static char dnsd_socket[] = "private/dns";
+static char proxymap_socket[] = "private/proxymap";
 
 static unsigned sessions;
 
@@ -43,6 +45,8 @@ static int
 warm_up(const struct conf *c, struct why *why)
 {
 	dict_on_open(service_watch_as);
+	if (!service_checking())
+		proxymap_use(service_name());
 	if (service_checking()) /* there may be no queue yet */
 		return params_open(c, why);
 	resources.queue = queue_open(".", QUEUE_CREATE, params.long_ids, why);
@@ -57,6 +61,7 @@ warm_up(const struct conf *c, struct why *why)
 static struct task *notifier;
 static struct task *authenticator;
 static struct task *resolver;
+static struct task *lookups;
 
 static void
 serve_notifier(void *path)
@@ -80,9 +85,19 @@ serve_resolver(void *path)
 }
 
 static void
+serve_lookups(void *path)
+{
+	proxymap_serve(path);
+	lookups = NULL;
+}
+
+static void
 serve(void *arg)
 {
 	(void)arg;
+	lookups = task_spawn(serve_lookups, proxymap_socket, "ask proxymap");
+	if (!lookups)
+		die("no memory for a task");
 	notifier = task_spawn(serve_notifier, qmgr_socket, "notify qmgr");
 	if (!notifier)
 		die("no memory for a task");
@@ -102,6 +117,8 @@ serve(void *arg)
 	while (task_sleep(task_after(SESSIONS_CHECK_MS)) != TASK_CANCELLED &&
 	    sessions > 0)
 		continue;
+	if (lookups)
+		task_cancel(lookups);
 	if (resolver)
 		task_cancel(resolver);
 	if (authenticator)

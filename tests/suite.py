@@ -38,6 +38,9 @@ USERS = {  # name: (uid, further groups); the group has the same number
 }
 POSTDROP = 4010
 
+PEOPLE = {"ann": 4101, "ben": 4102, "carl": 4103}  # users with a home, as root
+HOMES = pathlib.Path("/nonexistent")  # where, since private_users()
+
 
 def is_root():
     return os.geteuid() == 0
@@ -67,6 +70,9 @@ def private_users():
         if libc.mount(source, target, kind, flags, data) < 0:
             raise OSError(ctypes.get_errno(), "mount", target)
 
+    global HOMES
+    HOMES = pathlib.Path(tempfile.mkdtemp(prefix="postrider-homes-"))
+    HOMES.chmod(0o755)
     clone_newns, ms_bind, ms_rec_private = 0x20000, 0x1000, 0x44000
     if libc.unshare(clone_newns) < 0:
         raise OSError(ctypes.get_errno(), "unshare")
@@ -74,7 +80,7 @@ def private_users():
     new = {"passwd": passwd_lines(), "group": group_lines()}
     for name, lines in new.items():
         kept = [line for line in pathlib.Path("/etc", name).read_text()
-                .splitlines() if line.split(":")[0] not in USERS]
+                .splitlines() if line.split(":")[0] not in {**USERS, **PEOPLE}]
         new[name] = "\n".join(kept + lines) + "\n"
 
     # A layer over all of /etc: a file that is mounted over one would go with
@@ -100,7 +106,9 @@ def private_users():
 
 def passwd_lines():
     return [f"{name}:x:{uid}:{uid}::/nonexistent:/usr/sbin/nologin"
-            for name, (uid, _) in USERS.items()]
+            for name, (uid, _) in USERS.items()] + [
+                f"{name}:x:{uid}:{uid}::{HOMES}/{name}:/bin/sh"
+                for name, uid in PEOPLE.items()]
 
 
 def group_lines():
@@ -112,6 +120,7 @@ def group_lines():
     for name, (gid, _) in USERS.items():
         members = [u for u, (_, groups) in USERS.items() if name in groups]
         lines.append(f"{name}:x:{gid}:{','.join(members)}")
+    lines += [f"{name}:x:{gid}:" for name, gid in PEOPLE.items()]
     return lines
 
 
@@ -388,6 +397,62 @@ class Suite:
         if is_root():
             self.params["login_owner"] = "postrider-login"
         return self
+
+    def with_people(self, aliases=""):
+        """Users of the system with homes, and local delivery to them.
+
+        The suite is to be started as root.
+        """
+        for name, uid in PEOPLE.items():
+            shutil.rmtree(HOMES / name, ignore_errors=True)
+            (HOMES / name).mkdir(mode=0o755)
+            os.chown(HOMES / name, uid, uid)
+        self.spool = self.dir / "spool"
+        self.spool.mkdir(exist_ok=True)
+        self.spool.chmod(0o1777)
+        self.params |= {
+            "mydestination": "here.test",
+            "myorigin": "here.test",
+            "mail_spool_directory": self.spool,
+            "alias_maps": f"lmdb:{self.etc}/aliases",
+            "alias_database": "$alias_maps",
+        }
+        self.services["local"] = "local unix - n n - 100 local"
+        self.services["proxymap"] = "proxymap unix - - n - - proxymap"
+        self.files["aliases"] = aliases
+        self.write()
+        self.new_aliases()
+        return self
+
+    def new_aliases(self, text=None):
+        if text is not None:
+            self.files["aliases"] = text
+            (self.etc / "aliases").write_text(text, "latin-1")
+        return self.run("../bin/newaliases", "-c", self.etc)
+
+    def home(self, name):
+        return HOMES / name
+
+    def put_home(self, name, file, text, mode=0o644):
+        """A file of a user's."""
+        path = HOMES / name / file
+        path.write_text(text, "latin-1")
+        os.chown(path, PEOPLE[name], PEOPLE[name])
+        path.chmod(mode)
+        return path
+
+    def mbox(self, name):
+        """The messages of a mailbox file, each from its line "From " on."""
+        try:
+            text = (self.spool / name).read_text("latin-1")
+        except FileNotFoundError:
+            return []
+        return re.split(r"(?m)^(?=From )", text)[1:]
+
+    def wait_mbox(self, name, count=1):
+        wait_for(f"{count} messages of {name}",
+                 lambda: len(self.mbox(name)) >= count)
+        return self.mbox(name)
 
     def add_login(self, user, password, *words):
         self.run("postuser", "-c", self.etc, "add", user, *words,

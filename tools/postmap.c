@@ -1,5 +1,7 @@
 /*
- * postmap - makes lookup tables and asks them, as Postfix's does.
+ * postmap - makes lookup tables and asks them, as Postfix's does. Called postalias
+ * it reads files with the syntax of aliases(5); called newaliases, it makes those
+ * that alias_database names.
  */
 #include "base/log.h"
 #include "conf/conf.h"
@@ -7,6 +9,7 @@
 #include "dict/build.h"
 #include "dict/dict.h"
 #include "dict/rows.h"
+#include "mail/aliases.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,17 +33,21 @@ struct options {
 	bool verbose; /* -v */
 };
 
+static const char *program = "postmap";
+static bool of_aliases;
+
 static _Noreturn void
 fatal(const char *text)
 {
-	fprintf(stderr, "postmap: fatal: %s\n", text);
+	fprintf(stderr, "%s: fatal: %s\n", program, text);
 	exit(EXIT_FAILURE);
 }
 
 static void
 warn_row(const char *file, unsigned line, const char *text, struct span s)
 {
-	fprintf(stderr, "postmap: warning: %s, line %u: %s", file, line, text);
+	fprintf(stderr, "%s: warning: %s, line %u: %s", program, file, line,
+	    text);
 	if (s.n > 0)
 		fprintf(stderr, "\"%.*s\"", (int)s.n, s.p);
 	fputc('\n', stderr);
@@ -72,12 +79,30 @@ folded(const struct options *o, struct arena *a, struct span key)
 }
 
 static void
+add(const struct options *o, struct dict_build *b, const char *file,
+    unsigned number, struct span key, struct span value)
+{
+	struct why why;
+
+	switch (dict_build_add(b, key, value, &why)) {
+	case DICT_BUILD_ADDED:
+		break;
+	case DICT_BUILD_TWICE:
+		if (!o->no_warning)
+			warn_row(file, number, "duplicate entry: ", key);
+		break;
+	case DICT_BUILD_FAILED:
+		dict_build_abort(b);
+		fatal(why.text);
+	}
+}
+
+static void
 add_row(const struct options *o, struct dict_build *b, const char *file,
     unsigned number, struct span line)
 {
 	static const struct span none = { NULL, 0 };
 	struct arena *a CLEANUP(arena_freep) = arena_new(VALUE_MAX);
-	struct why why;
 	struct span key;
 	struct span value;
 
@@ -98,17 +123,42 @@ add_row(const struct options *o, struct dict_build *b, const char *file,
 		    "record is in \"key: value\" format; is this an alias "
 		    "file?",
 		    none);
-	switch (dict_build_add(b, folded(o, a, key), value, &why)) {
-	case DICT_BUILD_ADDED:
-		break;
-	case DICT_BUILD_TWICE:
-		if (!o->no_warning)
-			warn_row(file, number, "duplicate entry: ", key);
-		break;
-	case DICT_BUILD_FAILED:
-		dict_build_abort(b);
-		fatal(why.text);
+	add(o, b, file, number, folded(o, a, key), value);
+}
+
+/* What is not understood is told now; mail to it would come back later. */
+static void
+check_items(const char *file, unsigned number, struct arena *a,
+    struct span value)
+{
+	struct alias_item item;
+	struct span raw;
+
+	while (aliases_cut(&value, &raw)) {
+		if (!aliases_parse(raw, a, &item))
+			fatal("a value is too long");
+		if (item.kind == ALIAS_BAD)
+			warn_row(file, number, "bad address: ", raw);
 	}
+}
+
+static void
+add_alias(const struct options *o, struct dict_build *b, const char *file,
+    unsigned number, struct span line)
+{
+	struct arena *a CLEANUP(arena_freep) = arena_new(VALUE_MAX);
+	struct span name, value;
+
+	if (!aliases_take_line(line, a, &name, &value)) {
+		warn_row(file, number, "need name:value pair: ", line);
+		return;
+	}
+	if (memchr(name.p, '@', name.n)) {
+		warn_row(file, number, "name must be local: ", name);
+		return;
+	}
+	check_items(file, number, a, value);
+	add(o, b, file, number, name, value);
 }
 
 static void
@@ -130,9 +180,12 @@ build(const struct options *o, const char *table)
 	if (!b)
 		fatal(why.text);
 	if (o->verbose)
-		fprintf(stderr, "postmap: making %s\n", table);
+		fprintf(stderr, "%s: making %s\n", program, table);
 	while (lines_next(&lines, &line, &number))
-		add_row(o, b, file, number, line);
+		if (of_aliases)
+			add_alias(o, b, file, number, line);
+		else
+			add_row(o, b, file, number, line);
 	free(text);
 	if (dict_build_commit(b, &why) < 0)
 		fatal(why.text);
@@ -326,15 +379,50 @@ serve(const struct options *o, char **given, size_t n)
 	return EXIT_SUCCESS;
 }
 
+/* By which of its names it was called. */
+static void
+find_program(const char *path)
+{
+	static const char *const names[] = { "postalias", "newaliases" };
+	const char *slash = strrchr(path, '/');
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (strcmp(slash ? slash + 1 : path, names[i]) == 0)
+			program = names[i];
+	of_aliases = strcmp(program, "postmap") != 0;
+}
+
+static void
+make_all(const struct options *o, const struct conf *c)
+{
+	static char table[TABLE_NAME_MAX], given[TABLE_NAME_MAX];
+	struct span rest, name;
+	const char *list;
+	struct why why;
+
+	list = conf_get(c, "alias_database", &why);
+	if (!list)
+		fatal(why.text);
+	rest = span_str(list);
+	while (conf_list_next(&rest, &name)) {
+		snprintf(given, sizeof(given), "%.*s", (int)name.n, name.p);
+		full_name(o, given, table, sizeof(table));
+		build(o, table);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o = { 0 };
 	struct why why;
-	int status;
+	bool all;
+	int status = EXIT_SUCCESS;
 
+	find_program(argv[0]);
 	parse(argc, argv, &o);
-	if (optind == argc)
+	all = strcmp(program, "newaliases") == 0;
+	if (optind == argc && !all)
 		fatal("usage: postmap [-fnNoprsuUvw] [-c config_dir] [-q key] "
 		      "[map_type:]file...");
 
@@ -345,7 +433,10 @@ main(int argc, char **argv)
 	o.default_type = conf_get(c, "default_database_type", &why);
 	if (!o.default_type)
 		fatal(why.text);
-	status = serve(&o, argv + optind, (size_t)(argc - optind));
+	if (all)
+		make_all(&o, c);
+	else
+		status = serve(&o, argv + optind, (size_t)(argc - optind));
 	conf_free(c);
 	if (fflush(stdout) != 0)
 		fatal("standard output cannot be written");

@@ -145,6 +145,17 @@ param_at(size_t i)
 	return &params[by_name[i]];
 }
 
+bool
+param_number(const char *name, size_t *i_r)
+{
+	for (size_t i = 0; i < PARAMS_N; i++)
+		if (strcmp(param_at(i)->name, name) == 0) {
+			*i_r = i;
+			return true;
+		}
+	return false;
+}
+
 void
 param_each(param_fn *fn, void *arg)
 {

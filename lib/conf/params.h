@@ -51,6 +51,9 @@ const struct param *param_find_inherited(struct span name);
 size_t param_count(void);
 const struct param *param_at(size_t i);
 
+/* The number of a row, for param_at(). False: there is no such name. */
+MUST_USE bool param_number(const char *name, size_t *i_r);
+
 /* Calls `fn` for each row, sorted by name. */
 typedef void param_fn(const struct param *p, void *arg);
 void param_each(param_fn *fn, void *arg);

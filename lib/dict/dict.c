@@ -23,9 +23,11 @@ static const struct dict_type built_in[] = {
 #ifdef HAVE_PCRE
 	{ "pcre", pcre_open },
 #endif
+	{ "proxy", proxy_open },
 	{ "regexp", regexp_open },
 	{ "static", static_open },
 	{ "texthash", texthash_open },
+	{ "unix", unix_open },
 };
 
 /* What Postfix has and this build has not. */
@@ -216,6 +218,27 @@ refuse_key(struct span key, struct why *why)
 	return DICT_TEMPFAIL;
 }
 
+static dict_ask_fn *on_ask;
+
+void
+dict_on_ask(dict_ask_fn *fn)
+{
+	on_ask = fn;
+}
+
+void
+dict_set_origin(struct dict *d, size_t parameter, size_t element)
+{
+	d->parameter = parameter;
+	d->element = element;
+}
+
+bool
+dict_is_remote(const struct dict *d)
+{
+	return d->remote;
+}
+
 enum dict_result
 dict_get(struct dict *d, struct span key, struct arena *arena,
     struct span *value_r, struct why *why)
@@ -226,6 +249,9 @@ dict_get(struct dict *d, struct span key, struct arena *arena,
 	/* What is longer than any key that is stored is in no table. */
 	if (key.n == 0 || key.n > DICT_KEY_MAX)
 		return DICT_ABSENT;
+	if (d->remote && on_ask)
+		return on_ask(d->parameter, d->element, key, arena, value_r,
+		    why);
 	if ((d->flags & DICT_NO_FOLD) || d->ops->pattern)
 		return d->ops->get(d, key, arena, value_r, why);
 	if (key.n > sizeof(small)) {

@@ -52,6 +52,21 @@ MUST_USE enum dict_result dict_get(struct dict *d, struct span key,
 /* Whether it answers from memory or mapped files: then a task may ask it. */
 bool dict_is_quick(const struct dict *d);
 
+/*
+ * From now on tables that wait for others (unix:, and what is behind proxy:) are
+ * not asked here but by `fn`, which has another process do it and may sleep. What
+ * it is told is where the table stands: it is element number `element` of the
+ * parameter with that number (conf/params.h), as dict_set_origin() was told.
+ */
+typedef enum dict_result dict_ask_fn(size_t parameter, size_t element,
+    struct span key, struct arena *arena, struct span *value_r,
+    struct why *why);
+void dict_on_ask(dict_ask_fn *fn);
+void dict_set_origin(struct dict *d, size_t parameter, size_t element);
+
+/* Whether it is one of those. */
+bool dict_is_remote(const struct dict *d);
+
 /* Whether it matches whole keys only by patterns: regexp, pcre, cidr. */
 bool dict_is_pattern(const struct dict *d);
 

@@ -28,6 +28,9 @@ struct dict {
 	char *file; /* or NULL */
 	struct stat st; /* of the file when it was opened */
 	unsigned flags;
+	bool remote; /* to be asked of another process, where one is set */
+	size_t parameter; /* as that knows it */
+	size_t element;
 };
 
 /* Fills in a zeroed *d; `file` is the file to be watched, or NULL. */
@@ -51,8 +54,10 @@ struct dict *fail_open(const char *name, unsigned flags, struct why *why);
 struct dict *inline_open(const char *name, unsigned flags, struct why *why);
 struct dict *lmdb_open(const char *name, unsigned flags, struct why *why);
 struct dict *pcre_open(const char *name, unsigned flags, struct why *why);
+struct dict *proxy_open(const char *name, unsigned flags, struct why *why);
 struct dict *regexp_open(const char *name, unsigned flags, struct why *why);
 struct dict *static_open(const char *name, unsigned flags, struct why *why);
 struct dict *texthash_open(const char *name, unsigned flags, struct why *why);
+struct dict *unix_open(const char *name, unsigned flags, struct why *why);
 
 #endif

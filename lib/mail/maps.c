@@ -1,14 +1,16 @@
 #include "mail/maps.h"
 
+#include "conf/params.h"
 #include "mail/address.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 static int
-add_map(struct maps *m, const struct conf *c, const char *name,
+add_map(struct maps *m, const struct conf *c, const char *name, bool may_wait,
     struct span element, struct why *why)
 {
+	size_t number;
 	struct arena *a CLEANUP(arena_freep) = arena_new(element.n + 64);
 	const char *type_name = arena_dup(a, element);
 	const char *file = NULL;
@@ -20,6 +22,12 @@ add_map(struct maps *m, const struct conf *c, const char *name,
 	if (!m->v[m->n])
 		return why_set(why, EINVAL, file, line, "%s: %s", name,
 		    open_why.text);
+	if (param_number(name, &number))
+		dict_set_origin(m->v[m->n], number, m->n);
+	if (may_wait && dict_is_remote(m->v[m->n])) {
+		m->n++;
+		return 0;
+	}
 	if (!dict_is_quick(m->v[m->n++]))
 		return why_set(why, EINVAL, file, line,
 		    "%s: %s waits for a server or a disk, which this version "
@@ -28,9 +36,9 @@ add_map(struct maps *m, const struct conf *c, const char *name,
 	return 0;
 }
 
-int
-maps_open(const struct conf *c, const char *name, struct maps *maps_r,
-    struct why *why)
+static int
+open_all(const struct conf *c, const char *name, bool may_wait,
+    struct maps *maps_r, struct why *why)
 {
 	const char *text = conf_get(c, name, why);
 	struct span rest, element;
@@ -45,12 +53,26 @@ maps_open(const struct conf *c, const char *name, struct maps *maps_r,
 	maps_r->v = zalloc((n + 1) * sizeof(*maps_r->v));
 	rest = span_str(text);
 	while (conf_list_next(&rest, &element)) {
-		int error = add_map(maps_r, c, name, element, why);
+		int error = add_map(maps_r, c, name, may_wait, element, why);
 
 		if (error < 0)
 			return error;
 	}
 	return 0;
+}
+
+int
+maps_open(const struct conf *c, const char *name, struct maps *maps_r,
+    struct why *why)
+{
+	return open_all(c, name, false, maps_r, why);
+}
+
+int
+maps_open_waiting(const struct conf *c, const char *name, struct maps *maps_r,
+    struct why *why)
+{
+	return open_all(c, name, true, maps_r, why);
 }
 
 void

@@ -19,6 +19,10 @@ struct maps {
  */
 MUST_USE int maps_open(const struct conf *c, const char *name,
     struct maps *maps_r, struct why *why);
+
+/* The same, and tables may be among them that wait (dict_is_remote()). */
+MUST_USE int maps_open_waiting(const struct conf *c, const char *name,
+    struct maps *maps_r, struct why *why);
 void maps_close(struct maps *m);
 bool maps_changed(const struct maps *m);
 

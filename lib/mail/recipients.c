@@ -52,12 +52,6 @@ is_listed(struct routing *r, enum address_class class, struct span addr,
 	case CLASS_LOCAL:
 		*text_r = "User unknown in local recipient table";
 		maps = MAPS_LOCAL;
-		if (r->local_unknown) {
-			why_set(why, ENOSYS, NULL, 0,
-			    "users of the system cannot be looked up in "
-			    "this version: set local_recipient_maps");
-			return DICT_TEMPFAIL;
-		}
 		break;
 	case CLASS_VIRTUAL_MAILBOX:
 		*text_r = "User unknown in virtual mailbox table";

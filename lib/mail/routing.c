@@ -95,24 +95,15 @@ open_list(struct routing *r, const struct conf *c, size_t i, struct why *why)
 	return 0;
 }
 
-/* The users of the system are asked for elsewhere, later. */
-static bool
-is_system_users(const struct conf *c)
-{
-	const char *raw = conf_raw(c, map_names[MAPS_LOCAL]);
-
-	return raw && strstr(raw, "unix:passwd");
-}
-
 static int
 open_tables(struct routing *r, const struct conf *c, struct why *why)
 {
-	r->local_unknown = is_system_users(c);
 	/* Lists name maps by default: a fault is the map's, so those first. */
 	for (size_t i = 0; i < MAPS_N; i++) {
-		if (i == MAPS_LOCAL && r->local_unknown)
-			continue;
-		int error = maps_open(c, map_names[i], &r->maps[i], why);
+		int error = i == MAPS_LOCAL
+		    ? maps_open_waiting(c, map_names[i], &r->maps[i], why)
+		    : maps_open(c, map_names[i], &r->maps[i], why);
+
 		if (error < 0)
 			return error;
 	}

@@ -49,7 +49,9 @@ MUST_USE enum dict_result routing_resolve(struct routing *r, struct span addr,
 
 /*
  * Whether the recipient is known: FOUND, or ABSENT with the text that Postfix
- * gives in *text_r ("User unknown in virtual mailbox table"). Quick.
+ * gives in *text_r ("User unknown in virtual mailbox table"). Quick, but for
+ * users of the system, who are asked for of proxymap (dict_on_ask()): then it may
+ * sleep, or where nobody is set to ask, it blocks.
  */
 MUST_USE enum dict_result routing_exists(struct routing *r, struct span addr,
     struct arena *a, const char **text_r, struct why *why);

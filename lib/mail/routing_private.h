@@ -55,7 +55,6 @@ struct routing {
 	struct routing_params p;
 	struct arena *texts; /* the strings of ->p */
 	struct span delimiters;
-	bool local_unknown; /* no table of ours knows the users of the system */
 	bool keeps_extensions;
 	bool transport_parents;
 	struct lists *own; /* addresses of this machine */

@@ -272,7 +272,7 @@ drop_privileges(struct why *why)
 		err = privs_drop(&p, why);
 	if (err)
 		return err;
-	if (!(spec->sandbox & SANDBOX_EXEC))
+	if (!(spec->sandbox & SANDBOX_EXEC) && !spec->runs_others)
 		privs_no_more();
 	return sandbox_enter((enum sandbox_mode)frame.params.sandbox,
 	    spec->sandbox ? spec->sandbox | SANDBOX_RECVFD : 0, why);

@@ -49,6 +49,7 @@ struct service_spec {
 	enum service_user user;
 	bool chroot; /* to queue_directory */
 	unsigned sandbox; /* SANDBOX_... words */
+	bool runs_others; /* what it starts may be set-gid, or run such */
 
 	const struct conf_field
 	    *fields; /* filled into ->params before warm_up */

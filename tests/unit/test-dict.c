@@ -480,6 +480,55 @@ a_list_may_hold_patterns_with_braces(void **state)
 	assert_int_equal(has(text, LISTS_NAMES, "X.EHLO", NULL), DICT_ABSENT);
 }
 
+static enum dict_result
+ask_other(size_t parameter, size_t element, struct span key, struct arena *a,
+    struct span *value_r, struct why *why)
+{
+	(void)a;
+	(void)why;
+	*value_r = key;
+	return parameter == 7 && element == 2 ? DICT_FOUND : DICT_ABSENT;
+}
+
+/* By the name service, or by whoever is set to ask it. */
+static void
+users_of_the_system_are_a_table(void **state)
+{
+	static const char *const names[] = { "unix:passwd.byname",
+		"proxy:unix:passwd.byname" };
+	struct span value;
+	struct why why;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		struct arena *a CLEANUP(arena_freep) = arena_new(65536);
+		struct dict *d = dict_open(names[i], 0, &why);
+
+		assert_non_null(d);
+		assert_true(dict_is_remote(d) && !dict_is_quick(d));
+		assert_int_equal(dict_get(d, SPAN("ROOT"), a, &value, &why),
+		    DICT_FOUND);
+		assert_true(value.n > 9);
+		assert_memory_equal(value.p, "root:x:0:", 9);
+		assert_int_equal(dict_get(d, SPAN("no.body"), a, &value, &why),
+		    DICT_ABSENT);
+		assert_int_equal(dict_get(d, SPAN("a\0b"), a, &value, &why),
+		    DICT_ABSENT);
+		dict_on_ask(ask_other);
+		assert_int_equal(dict_get(d, SPAN("root"), a, &value, &why),
+		    DICT_ABSENT);
+		dict_set_origin(d, 7, 2);
+		assert_int_equal(dict_get(d, SPAN("x"), a, &value, &why),
+		    DICT_FOUND);
+		assert_span(value, SPAN("x"));
+		dict_on_ask(NULL);
+		dict_close(d);
+	}
+	assert_null(dict_open("unix:shadow", 0, &why));
+	assert_null(dict_open("proxy:nothing:x", 0, &why));
+	assert_null(dict_open("proxy:", 0, &why));
+}
+
 int
 main(void)
 {
@@ -499,6 +548,7 @@ main(void)
 		TEST(lmdb_is_made_and_asked),
 		TEST(an_aborted_table_leaves_nothing),
 #endif
+		TEST(users_of_the_system_are_a_table),
 		TEST(lists_match_in_their_order),
 		TEST(a_list_may_hold_patterns_with_braces),
 	};

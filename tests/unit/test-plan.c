@@ -29,7 +29,7 @@ static int
 make_dir(void **state)
 {
 	static const char *const programs[] = { "smtpd", "smtp", "lmtp", "qmgr",
-		"postlogd", "broker", "dnsd", "cleanup" };
+		"postlogd", "broker", "dnsd", "local", "proxymap", "cleanup" };
 
 	(void)state;
 	if (!mkdtemp(dir))
@@ -43,8 +43,8 @@ static int
 remove_dir(void **state)
 {
 	static const char *const files[] = { "smtpd", "smtp", "lmtp", "qmgr",
-		"postlogd", "broker", "dnsd", "cleanup", "main.cf",
-		"master.cf" };
+		"postlogd", "broker", "dnsd", "local", "proxymap", "cleanup",
+		"main.cf", "master.cf" };
 	char path[256];
 
 	(void)state;
@@ -119,8 +119,8 @@ a_standard_master_cf_is_understood(void **state)
 
 	(void)state;
 	assert_non_null(p);
-	/* smtp, cleanup, qmgr, smtp, relay, lmtp; postlog, broker, dns */
-	assert_int_equal(p->n, 9);
+	/* smtp, cleanup, qmgr, proxymap, smtp, relay, local, lmtp; postlog, */
+	assert_int_equal(p->n, 11); /* broker, dns */
 	s = plan_find(p, "inet smtp");
 	assert_non_null(s);
 	assert_int_equal(s->workers, 3);
@@ -146,7 +146,7 @@ a_standard_master_cf_is_understood(void **state)
 	assert_non_null(s);
 	assert_int_equal(s->sockets[0].mode, 0600);
 	buf_put(&noted, (struct span){ "", 1 });
-	assert_non_null(strstr(noted.p, "service local: program local is not"));
+	assert_non_null(strstr(noted.p, "service uucp: program pipe is not"));
 	assert_null(strstr(noted.p, "bounce"));
 	plan_free(p);
 }

@@ -1,4 +1,4 @@
-#include "master/spawn.h"
+#include "service/spawn.h"
 
 #include "base/log.h"
 

@@ -1,8 +1,8 @@
 /*
  * spawn.h - fork and exec of a daemon with the descriptors of service/fds.h.
  */
-#ifndef MASTER_SPAWN_H
-#define MASTER_SPAWN_H
+#ifndef SERVICE_SPAWN_H
+#define SERVICE_SPAWN_H
 
 #include "service/fds.h"
 #include "service/privs.h"

@@ -1,0 +1,120 @@
+/* Reads a .forward, or an :include: file, of whoever may have written it. */
+#include "local/errand/errand.h"
+
+#include "dict/dict.h"
+#include "mail/aliases.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void
+closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static void
+freep(char **p)
+{
+	free(*p);
+}
+
+/* What is wrong with it, or NULL. */
+static const char *
+find_fault(const struct stat *st, uint64_t flags)
+{
+	if (!S_ISREG(st->st_mode))
+		return "not a regular file";
+	if ((flags & ERRAND_OWN) && st->st_uid != geteuid())
+		return "not owned by the user";
+	if ((flags & ERRAND_OWN) && (st->st_mode & (S_IWGRP | S_IWOTH)))
+		return "group or world writable";
+	if (st->st_mode & S_IWOTH)
+		return "world writable";
+	if (st->st_size > ERRAND_FILE_MAX)
+		return "too large";
+	return NULL;
+}
+
+static ssize_t
+read_all(int fd, char *to, size_t max)
+{
+	size_t have = 0;
+	ssize_t n = 1;
+
+	while (have < max && n > 0) {
+		n = read(fd, to + have, max - have);
+		if (n > 0)
+			have += (size_t)n;
+		else if (n < 0 && errno == EINTR)
+			n = 1;
+	}
+	return n < 0 ? -errno : (ssize_t)have;
+}
+
+/* False: there are more than we take. */
+static bool
+put_items(struct span text, struct buf *out)
+{
+	struct span item;
+	size_t n = 0;
+
+	while (aliases_cut_lines(&text, &item)) {
+		if (++n > ERRAND_ITEMS_MAX || item.n > ALIASES_ITEM_MAX)
+			return false;
+		msg_put_str(out, MSG_FIELD_VALUE, item);
+	}
+	return out->n < out->max - 2048 && !out->overflow;
+}
+
+/* A file that is not there says nothing; one that cannot be had says why. */
+static void
+refuse(struct errand_result *r, const char *path, const char *what, int err)
+{
+	bool later = err == EIO || err == ENOMEM || err == EMFILE ||
+	    err == ENFILE || err == ESTALE;
+
+	r->status = later ? DICT_TEMPFAIL : DICT_ABSENT;
+	if (err != ENOENT && err != ENOTDIR)
+		snprintf(r->text, sizeof(r->text), "%s: %s", path, what);
+}
+
+void
+errand_read(const struct errand *e, struct errand_result *r, struct buf *out)
+{
+	const char *path = arena_dup(e->arena, msg_str(&e->in, MSG_FIELD_FILE));
+	uint64_t flags = msg_u64(&e->in, MSG_FIELD_FLAGS);
+	int fd CLEANUP(closep) = -1;
+	char *text CLEANUP(freep) = NULL;
+	const char *fault;
+	struct stat st;
+	ssize_t n;
+
+	fd = open(path ? path : "",
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		refuse(r, path, strerror(errno), errno);
+		return;
+	}
+	fault = find_fault(&st, flags);
+	if (fault) {
+		refuse(r, path, fault, EPERM);
+		return;
+	}
+	text = zalloc(ERRAND_FILE_MAX);
+	n = read_all(fd, text, ERRAND_FILE_MAX);
+	if (n < 0)
+		refuse(r, path, strerror((int)-n), (int)-n);
+	else if (memchr(text, '\0', (size_t)n))
+		refuse(r, path, "not a text file", EPERM);
+	else if (put_items((struct span){ text, (size_t)n }, out))
+		r->status = DICT_FOUND;
+	else
+		refuse(r, path, "too many addresses", E2BIG);
+}
