@@ -58,7 +58,7 @@ def test_cron_sends_while_the_suite_is_down(suite):
     mail, = suite.mailbox("alice").wait(1)
     assert mail.body == b".\nlast line\n"
     assert mail.header("Message-Id") and mail.header("Date")
-    assert mail.headers("From") == ["root (Cron Daemon)"]
+    assert mail.headers("From") == ["root@example.test (Cron Daemon)"]
     assert mail.header("Received").startswith(
         f"by mail.example.test (Postrider, from userid {os.getuid()}) id ")
     suite.wait_empty()
