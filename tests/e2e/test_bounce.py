@@ -200,7 +200,8 @@ def test_cleanup_away_loses_nothing(make_suite):
     wait_for("all bounces", all_came)
     suite.drain()
     assert len(suite.mailbox("alice").paths()) <= 24
-    assert not suite.files_in()
+    # What was begun when it died is no mail, and goes after an hour.
+    assert not [p for p in suite.files_in() if not p.name.startswith(".")]
 
 
 def test_a_reload_replaces_cleanup(suite):
