@@ -65,6 +65,10 @@ bit_of(struct span name)
 	return bit;
 }
 
+enum {
+	FIELD_ROOM = 1024, /* of a field that is kept, to begin with */
+};
+
 static struct span
 without_colon(struct span name)
 {
@@ -94,11 +98,33 @@ end_whole(struct header_scan *h)
 	buf_drop(&h->text, h->text.n);
 }
 
+/* Makes room in the field that is kept. False: it would be too long. */
+static bool
+make_room(struct header_scan *h, size_t n)
+{
+	struct buf more;
+	size_t max = h->text.max ? h->text.max : FIELD_ROOM;
+
+	if (n <= buf_room(&h->text))
+		return true;
+	while (max < h->text.n + n && max < HEADER_FIELD_MAX)
+		max *= 2;
+	if (max > HEADER_FIELD_MAX)
+		max = HEADER_FIELD_MAX;
+	if (h->text.n + n > max)
+		return false;
+	buf_init(&more, zalloc(max), max);
+	buf_put(&more, buf_span(&h->text));
+	free(h->text.storage);
+	h->text = more;
+	return true;
+}
+
 /* Keeps a part of the field, as long as there is room for it. */
 static void
 put_in_field(struct header_scan *h, struct span text)
 {
-	if (h->whole && text.n > buf_room(&h->text)) {
+	if (h->whole && !make_room(h, text.n)) {
 		h->whole = false;
 		put(h, buf_span(&h->text));
 		buf_drop(&h->text, h->text.n);
@@ -114,8 +140,6 @@ begin_whole(struct header_scan *h, struct span name)
 {
 	if (!h->wants || !h->wants(name, h->arg))
 		return;
-	if (!h->text.storage)
-		buf_init(&h->text, zalloc(HEADER_FIELD_MAX), HEADER_FIELD_MAX);
 	h->whole = true;
 	h->name_n = h->held_n;
 }

@@ -22,8 +22,8 @@ def mail(make_suite):
 
 
 def program(name):
-    if not shutil.which(name):
-        pytest.skip(f"{name} is not installed")
+    """It has to be there: scripts/install-needed sees to that."""
+    assert shutil.which(name), f"{name} is not installed"
     return name
 
 
