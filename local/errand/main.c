@@ -7,6 +7,7 @@
  */
 #include "local/errand/errand.h"
 
+#include "base/help.h"
 #include "base/log.h"
 #include "base/sock.h"
 #include "conf/conf.h"
@@ -24,6 +25,10 @@
 enum {
 	HEAR_MS = 3600 * 1000,
 };
+
+static const char help[] =
+    "errand - does for local what has to be done as another user\n"
+    "It is started by local. More in errand(8).\n";
 
 static bool
 is_complete(const struct errand *e)
@@ -152,6 +157,8 @@ main(int argc, char **argv)
 	char *packet = zalloc(MSG_MAX), *storage = zalloc(MSG_MAX);
 	int c;
 
+	if (help_asked(argc, argv, help))
+		return EX_OK;
 	while ((c = getopt(argc, argv, "c:n:")) > 0)
 		if (c == 'c')
 			dir = optarg;
