@@ -50,8 +50,8 @@ static const char help_postmap[] =
 static const char help_postalias[] =
     "usage: postalias [-fprsvw] [-c DIR] [-q KEY] [TYPE:]FILE ...\n"
     "       newaliases [-c DIR]\n"
-    "Makes a table of a file of aliases, or looks into one. newaliases makes those of\n"
-    "the parameter alias_database.\n"
+    "Makes a table of a file of aliases, or looks into one. newaliases makes those\n"
+    "of the parameter alias_database.\n"
     "\n"
     "  -c DIR  the directory of main.cf\n"
     "  -q KEY  prints the value of KEY; \"-\": of each line of standard input\n"
