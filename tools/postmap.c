@@ -34,32 +34,26 @@ struct options {
 	bool verbose; /* -v */
 };
 
+#define HELP_OPTIONS \
+	"\n" \
+	"  -c DIR  the directory of main.cf\n" \
+	"  -q KEY  prints the value of KEY; \"-\": of each line of standard input\n" \
+	"  -s      prints all there is in the table\n" \
+	"  -f      keys keep their capitals\n" \
+	"  -p      the table gets mode 0644, not that of its source\n" \
+	"  -r, -w  says nothing of keys that stand twice\n" \
+	"  -v      tells what it does\n"
+
 static const char help_postmap[] =
     "usage: postmap [-fprsvw] [-c DIR] [-q KEY] [TYPE:]FILE ...\n"
-    "Makes a table of FILE, or looks into one.\n"
-    "\n"
-    "  -c DIR  the directory of main.cf\n"
-    "  -q KEY  prints the value of KEY; \"-\": of each line of standard input\n"
-    "  -s      prints all there is in the table\n"
-    "  -f      keys keep their capitals\n"
-    "  -p      the table gets mode 0644, not that of its source\n"
-    "  -r, -w  says nothing of keys that stand twice\n"
-    "  -v      tells what it does\n"
+    "Makes a table of FILE, or looks into one.\n" HELP_OPTIONS
     "Types: postconf -m. More in postmap(1).\n";
 
 static const char help_postalias[] =
     "usage: postalias [-fprsvw] [-c DIR] [-q KEY] [TYPE:]FILE ...\n"
     "       newaliases [-c DIR]\n"
     "Makes a table of a file of aliases, or looks into one. newaliases makes those\n"
-    "of the parameter alias_database.\n"
-    "\n"
-    "  -c DIR  the directory of main.cf\n"
-    "  -q KEY  prints the value of KEY; \"-\": of each line of standard input\n"
-    "  -s      prints all there is in the table\n"
-    "  -f      keys keep their capitals\n"
-    "  -p      the table gets mode 0644, not that of its source\n"
-    "  -r, -w  says nothing of names that stand twice\n"
-    "  -v      tells what it does\n"
+    "of the parameter alias_database.\n" HELP_OPTIONS
     "More in postalias(1); what stands in the file in aliases(5).\n";
 
 static const char *program = "postmap";

@@ -154,7 +154,7 @@ main(int argc, char **argv)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const char *dir = NULL, *name = "postrider";
-	char *packet = zalloc(MSG_MAX), *storage = zalloc(MSG_MAX);
+	char *packet, *storage;
 	int c;
 
 	if (help_asked(argc, argv, help))
@@ -174,6 +174,8 @@ main(int argc, char **argv)
 	must(prctl(PR_SET_DUMPABLE, 0) == 0);
 	log_init(name, "local", FDS_LOG);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+	packet = zalloc(MSG_MAX);
+	storage = zalloc(MSG_MAX);
 	while (serve_one(dir, packet, storage))
 		continue;
 	free(packet);
