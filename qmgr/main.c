@@ -122,6 +122,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "qmgr",
+		.summary = "owns the queue, and has mail delivered",
 		.user = SERVICE_OWNER,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
 		    SANDBOX_UNIX | SANDBOX_FILES,
