@@ -25,7 +25,7 @@ what_lies_above_the_top_stays(void **state)
 }
 
 static void
-a_stack_comes_back_as_zeros(void **state)
+a_stack_that_is_cold_comes_back_as_zeros(void **state)
 {
 	char *stack = stack_new();
 
@@ -33,6 +33,7 @@ a_stack_comes_back_as_zeros(void **state)
 	assert_non_null(stack);
 	memset(stack, 'x', STACK_SIZE);
 	stack_free(stack);
+	stacks_cool();
 
 	char *again = stack_new();
 
@@ -42,12 +43,39 @@ a_stack_comes_back_as_zeros(void **state)
 	stack_free(again);
 }
 
+static void
+few_stacks_stay_warm(void **state)
+{
+	char *stacks[3 * STACKS_WARM];
+	size_t warm = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(stacks); i++) {
+		stacks[i] = stack_new();
+		assert_non_null(stacks[i]);
+		memset(stacks[i], 'x', STACK_SIZE);
+	}
+	for (size_t i = 0; i < COUNT_OF(stacks); i++)
+		stack_free(stacks[i]);
+	for (size_t i = 0; i < COUNT_OF(stacks); i++) {
+		char *stack = stack_new();
+
+		warm += stack[0] == 'x';
+		assert_true(i < STACKS_WARM || stack[0] == 0);
+		stacks[i] = stack;
+	}
+	assert_int_equal(warm, STACKS_WARM);
+	for (size_t i = 0; i < COUNT_OF(stacks); i++)
+		stack_free(stacks[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_lies_above_the_top_stays),
-		TEST(a_stack_comes_back_as_zeros),
+		TEST(a_stack_that_is_cold_comes_back_as_zeros),
+		TEST(few_stacks_stay_warm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
