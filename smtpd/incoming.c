@@ -160,9 +160,11 @@ log_mail(const struct backend_mail *m)
 	struct log_client client = { span_str(m->client->name),
 		span_str(m->client->addr) };
 
+	log_hold();
 	maillog_client(id, &client, user.n ? m->session->auth.mech : none,
 	    user);
 	intake_log_id(m->in);
+	log_release();
 }
 
 static void

@@ -11,6 +11,7 @@
 
 enum {
 	IN_MAX = 4096,
+	IN_DATA_MAX = 16384, /* while a mail comes in */
 	OUT_MAX = SMTPD_REPLY_MAX,
 	LINE_LEAST = 512, /* RFC 5321, section 4.5.3.1.4 */
 	GOODBYE_MS = 2000,
@@ -217,6 +218,13 @@ is_refused_lf(struct client *c, const struct dots *d)
 	return c->who.bare_lf == BACKEND_LF_REFUSED;
 }
 
+/* What follows the mail already may not fit: then it stays large. */
+static void
+size_input(struct client *c, size_t max)
+{
+	(void)!stream_resize(c->stream, max, 2 * OUT_MAX);
+}
+
 /* Reads a mail up to its end, also what of it is not kept. */
 static bool
 take_data(struct client *c)
@@ -230,6 +238,7 @@ take_data(struct client *c)
 
 	c->data_bytes = 0;
 	c->mail = backend_mail_new(&c->session, &c->who);
+	size_input(c, IN_DATA_MAX);
 	while (!d.ended) {
 		enum stream_result r = stream_data(c->stream, &d,
 		    task_after(c->times.timeout), &piece);
@@ -246,6 +255,7 @@ take_data(struct client *c)
 		if (result == SMTPD_DATA_OK)
 			result = backend_mail_put(c->mail, piece);
 	}
+	size_input(c, IN_MAX);
 	session_data(&c->session, result);
 	return true;
 }

@@ -13,6 +13,8 @@
 enum {
 	TAG_MAX = 64,
 	TEXT_MAX = 2048, /* of one line for people */
+	HELD_MAX = 4, /* lines */
+	HELD_LEAST = LOG_PACKET_MAX / 4, /* room for one of them */
 };
 
 /* What stands before the fields of a packet, in the machine's byte order. */
@@ -193,15 +195,69 @@ print(const struct log_record *r)
 		return; /* there is nobody else to tell */
 }
 
-static bool
+/* Records of a thread on their way; more than one only while it holds them. */
+static _Thread_local struct {
+	char bytes[LOG_PACKET_MAX / 2];
+	size_t used;
+	struct iovec packets[HELD_MAX];
+	unsigned n;
+	bool hold;
+} out;
+
+/* Returns how many were not taken. */
+static unsigned
+send_packets(void)
+{
+	struct mmsghdr all[HELD_MAX] = { 0 };
+	unsigned n = out.n;
+	int sent;
+
+	out.n = 0;
+	out.used = 0;
+	if (n == 1)
+		return send(own.fd, out.packets[0].iov_base,
+			   out.packets[0].iov_len,
+			   MSG_DONTWAIT | MSG_NOSIGNAL) < 0;
+	for (unsigned i = 0; i < n; i++) {
+		all[i].msg_hdr.msg_iov = &out.packets[i];
+		all[i].msg_hdr.msg_iovlen = 1;
+	}
+	sent = n > 0 ? sendmmsg(own.fd, all, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+		     : 0;
+	return sent < 0 ? n : n - (unsigned)sent;
+}
+
+/* Returns how many lines were lost: this one, or some that were held. */
+static unsigned
 send_record(const struct log_record *r)
 {
-	static _Thread_local char packet[LOG_PACKET_MAX / 2];
+	unsigned missing = 0;
 	struct buf b;
 
-	buf_init(&b, packet, sizeof(packet));
+	if (out.n == HELD_MAX || sizeof(out.bytes) - out.used < HELD_LEAST)
+		missing = send_packets();
+	buf_init(&b, out.bytes + out.used, sizeof(out.bytes) - out.used);
 	log_encode(&b, r);
-	return send(own.fd, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	out.packets[out.n++] = (struct iovec){ b.storage, b.n };
+	out.used += b.n;
+	return out.hold ? missing : missing + send_packets();
+}
+
+void
+log_hold(void)
+{
+	out.hold = true;
+}
+
+void
+log_release(void)
+{
+	int error = errno;
+
+	out.hold = false;
+	if (out.n > 0)
+		atomic_fetch_add(&lost, send_packets());
+	errno = error;
 }
 
 static struct log_record
@@ -234,7 +290,7 @@ tell_lost(struct span tag)
 		LOG_FIELD_TEXT,
 		{ text, (size_t)len },
 	};
-	if (!send_record(&r))
+	if (send_record(&r) > 0)
 		atomic_fetch_add(&lost, n);
 }
 
@@ -253,8 +309,7 @@ log_event_as(uint8_t event, enum log_level level, const char *tag_text,
 		print(&r);
 	} else {
 		tell_lost(tag);
-		if (!send_record(&r))
-			atomic_fetch_add(&lost, 1);
+		atomic_fetch_add(&lost, send_record(&r));
 	}
 	errno = error;
 }

@@ -91,6 +91,13 @@ void log_event(uint8_t event, enum log_level level, const char *service,
 void log_event_as(uint8_t event, enum log_level level, const char *tag,
     const struct log_field *fields, size_t n);
 
+/*
+ * Lines of this thread between the two go out together, in one system call. Who
+ * holds them must not wait, and no other process may speak of the same before.
+ */
+void log_hold(void);
+void log_release(void);
+
 /* The codec: a packet into `out`, and back. False: it is not one of ours. */
 void log_encode(struct buf *out, const struct log_record *r);
 MUST_USE bool log_decode(struct span packet, struct log_record *record_r);

@@ -23,8 +23,8 @@ static const struct {
 	    "sync_file_range copy_file_range sendfile splice flock fchmod "
 	    "pipe2 eventfd2 timerfd_create timerfd_settime signalfd4 "
 	    "epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 poll "
-	    "ppoll select pselect6 socketpair sendto recvfrom shutdown "
-	    "getsockopt setsockopt getsockname getpeername" },
+	    "ppoll select pselect6 socketpair sendto sendmmsg recvfrom "
+	    "shutdown getsockopt setsockopt getsockname getpeername" },
 	{ SANDBOX_STDIO, /* memory and threads */
 	    "brk mmap munmap mremap mprotect madvise mincore membarrier futex "
 	    "set_robust_list get_robust_list rseq sched_yield "
