@@ -52,6 +52,7 @@ struct box {
 	unsigned refs;
 	bool stale; /* in the table no more */
 	bool sync_folder; /* this file system wants it */
+	atomic_bool keeps_ns; /* and it keeps times as they are given */
 	int folder;
 	int tmp;
 	int new;

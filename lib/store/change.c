@@ -28,7 +28,7 @@ change_is_fresh(const struct box *b, const struct index_header *h)
 }
 
 int64_t
-change_set_time(struct store *s, int folder)
+change_set_time(struct store *s, struct box *b, int folder)
 {
 	int64_t now = clock_wall();
 	unsigned n = atomic_fetch_add(&s->counter, 1);
@@ -38,7 +38,16 @@ change_set_time(struct store *s, int folder)
 		    .tv_nsec = now % 1000000 * 1000 + 1 + n % 998 },
 	};
 
-	return futimens(folder, t) < 0 ? 0 : change_time(folder);
+	int64_t given = (int64_t)t[1].tv_sec * 1000000000 + t[1].tv_nsec;
+
+	if (futimens(folder, t) < 0)
+		return 0;
+	if (b->keeps_ns)
+		return given;
+
+	int64_t kept = change_time(folder); /* some file systems round it */
+	b->keeps_ns = kept == given;
+	return kept;
 }
 
 static void
@@ -47,9 +56,11 @@ note_times(struct change *c)
 	bool many = c->touched[0] + c->touched[1] > CHANGE_FEW;
 
 	if (c->touched[0])
-		c->h.new_time = many ? 0 : change_set_time(c->s, c->b->new);
+		c->h.new_time = many ? 0
+				     : change_set_time(c->s, c->b, c->b->new);
 	if (c->touched[1])
-		c->h.cur_time = many ? 0 : change_set_time(c->s, c->b->cur);
+		c->h.cur_time = many ? 0
+				     : change_set_time(c->s, c->b, c->b->cur);
 }
 
 void
@@ -251,6 +262,6 @@ change_end(struct change *c, bool keep)
 	}
 	/* What could not be kept is read again: the times do not fit. */
 	if (index_end(&c->t, keep) < 0 || !keep)
-		(void)change_set_time(c->s, c->b->cur);
+		(void)change_set_time(c->s, c->b, c->b->cur);
 	box_unlock(c->b);
 }

@@ -86,7 +86,7 @@ bool change_is_fresh(const struct box *b, const struct index_header *h);
 int64_t change_time(int folder);
 
 /* Gives a folder a time that no clock's tick is; 0: cannot. */
-int64_t change_set_time(struct store *s, int folder);
+int64_t change_set_time(struct store *s, struct box *b, int folder);
 
 /* Reads the folders; in scan.c. `valid`: the index has this mailbox. */
 MUST_USE int change_scan(struct change *c, bool valid, bool move_new);

@@ -246,7 +246,7 @@ note_in_index(struct store *s, struct landing *l, const char *name,
 		index_put_name(&t, h.id, row.uid, name);
 		h.uidnext = row.uid + 1;
 		if (h.new_time == before)
-			h.new_time = change_set_time(s, l->box->new);
+			h.new_time = change_set_time(s, l->box, l->box->new);
 		index_put_header(&t, box_name(l->box), &h);
 	}
 	if (index_end(&t, keep) < 0)

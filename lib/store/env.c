@@ -22,6 +22,7 @@ enum {
 	GATE_PAUSE = 10,
 	READERS = 1024,
 	STAMP_SIZE = 64,
+	LOOK_EVERY = 1000, /* ms */
 };
 
 /* Addresses only: the file is as long as what is in it. */
@@ -43,6 +44,7 @@ struct index {
 	int open_fd;
 	ino_t data_ino;
 	unsigned slot;
+	_Atomic int64_t looked; /* clock_mono(), when it was in its place */
 };
 
 /* All of this process: LMDB wants one environment a process and file. */
@@ -435,6 +437,24 @@ is_in_place(struct index *ix)
 	    st.st_ino == ix->data_ino;
 }
 
+/*
+ * Under load, that is not looked at each time. Who writes to a file without a
+ * name has given the folder a time that the new index does not know: so what it
+ * wrote is found there, too.
+ */
+static bool
+was_in_place(struct index *ix)
+{
+	int64_t now = clock_mono();
+
+	if (ix->env && now - ix->looked < LOOK_EVERY)
+		return true;
+	if (!is_in_place(ix))
+		return false;
+	ix->looked = now;
+	return true;
+}
+
 int
 index_begin(struct index *ix, bool write, struct index_txn *t_r)
 {
@@ -444,7 +464,7 @@ index_begin(struct index *ix, bool write, struct index_txn *t_r)
 		int err = MDB_BAD_TXN;
 
 		pthread_rwlock_rdlock(&ix->lock);
-		if (is_in_place(ix))
+		if (was_in_place(ix))
 			err = mdb_txn_begin(ix->env, NULL,
 			    write ? 0 : MDB_RDONLY, &txn);
 		if (!err) {
