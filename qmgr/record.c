@@ -14,6 +14,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum {
+	BUSY_MS = 10, /* since the last round */
+	LINGER_MS = 2,
+};
+
 enum op_kind {
 	OP_STATES, /* append; the message goes on */
 	OP_REMOVE,
@@ -342,10 +347,25 @@ fill_round(struct round *r)
 	}
 }
 
+/*
+ * Where one round follows the other, the next waits a little for more: nobody
+ * waits for it, and each costs a thread's wake-up and a packet to each worker.
+ */
+static enum task_wake
+linger(int64_t last)
+{
+	if (task_now() - last > BUSY_MS)
+		return TASK_READY;
+	return task_sleep(task_after(LINGER_MS)) == TASK_CANCELLED
+	    ? TASK_CANCELLED
+	    : TASK_READY;
+}
+
 void
 task_record(void *arg)
 {
 	enum task_wake wake = TASK_READY;
+	int64_t last = 0;
 	struct round r;
 
 	(void)arg;
@@ -356,8 +376,11 @@ task_record(void *arg)
 			for (size_t i = 0; i < r.n; i++)
 				finish(r.ops[i]);
 			workers_send_acks();
+			last = task_now();
 		} else if (wake == TASK_READY) {
 			wake = bell_wait(&qmgr.record, TASK_NEVER);
+			if (wake == TASK_READY)
+				wake = linger(last);
 		} else {
 			return; /* cancelled, and nothing is left to record */
 		}
