@@ -83,3 +83,11 @@ def kernel_memory():
 def cpu_ms(root):
     """Milliseconds of CPU of a process and all below it, also of the dead."""
     return sum(s[2] for s in tree(root).values()) * 1000 / TICK
+
+
+def cpu_by_program(root):
+    """{program: the same}; the dead count as who started them."""
+    total = {}
+    for name, _, ticks in tree(root).values():
+        total[name] = total.get(name, 0) + ticks * 1000 / TICK
+    return total
