@@ -89,6 +89,13 @@ void put_off(struct message *m, const struct queue_name *name, int64_t due);
 /* A message was read: routes its recipients and gives them to the scheduler. */
 void activate(struct message *m);
 
+/*
+ * An agent says that recipient `n` is for another transport, "name:nexthop", as
+ * `rcpt`. It has no verdict yet, or gets one here.
+ */
+void route_anew(struct message *m, size_t n, struct span transport,
+    struct span rcpt);
+
 /* One of its entries has ended, or was never made. */
 void message_unref(struct message *m);
 

@@ -1,7 +1,6 @@
-/* What local asks of others, or tells them: proxymap and qmgr. */
+/* Who users are: proxymap knows. */
 #include "local/main/local.h"
 
-#include "base/log.h"
 #include "base/scan.h"
 #include "service/entries.h"
 
@@ -14,34 +13,12 @@ enum {
 };
 
 static struct rpc *proxymap;
-static struct rpc *qmgr;
 
 void
 users_keep(void *path)
 {
 	proxymap = rpc_new("proxymap", PACKET_MAX);
 	rpc_keep(proxymap, path);
-}
-
-void
-news_keep(void *path)
-{
-	qmgr = rpc_new("qmgr", PACKET_MAX);
-	rpc_keep(qmgr, path);
-}
-
-/* What it is not told it finds by its next scan. */
-void
-news_tell(struct span file)
-{
-	char packet[512];
-	struct buf b;
-
-	buf_init(&b, packet, sizeof(packet));
-	msg_begin(&b, MSG_NEW, 0);
-	msg_put_str(&b, MSG_FIELD_ID, file);
-	if (!qmgr || !rpc_tell(qmgr, &b))
-		log_debug("qmgr is away");
 }
 
 /* name:password:uid:gid:gecos:home:shell */
