@@ -43,6 +43,7 @@ unlock(struct dotlock *d)
  */
 struct patience {
 	int64_t until;
+	int64_t attempts; /* left, at least */
 	int64_t pause;
 	int64_t pause_max;
 };
@@ -55,6 +56,7 @@ begin_patience(const struct errand *e)
 
 	return (struct patience){
 		.until = clock_mono() + (attempts - 1) * delay,
+		.attempts = attempts,
 		.pause = LOCK_PAUSE_MIN_MS,
 		.pause_max = delay > LOCK_PAUSE_MIN_MS ? delay
 						       : LOCK_PAUSE_MIN_MS,
@@ -65,7 +67,7 @@ begin_patience(const struct errand *e)
 static bool
 wait_more(struct patience *p)
 {
-	if (clock_mono() >= p->until)
+	if (--p->attempts <= 0 && clock_mono() >= p->until)
 		return false;
 	pause_ms(p->pause);
 	p->pause = p->pause * 2 < p->pause_max ? p->pause * 2 : p->pause_max;
@@ -92,20 +94,19 @@ lock_dot(const struct errand *e, const char *path, struct dotlock *d)
 {
 	char name[PATH_LEN];
 	struct patience patience = begin_patience(e);
-	int fd = -1;
+	int fd = -1, err = 0;
 
 	if (snprintf(name, sizeof(name), "%s.lock", path) >= (int)sizeof(name))
 		return -ENAMETOOLONG;
 	do {
 		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd >= 0 || errno != EEXIST)
+		err = fd < 0 ? errno : 0;
+		if (err != EEXIST)
 			break;
 		remove_stale(name, msg_u64(&e->in, MSG_FIELD_TTL));
 	} while (wait_more(&patience));
 	if (fd < 0)
-		return errno == EACCES || errno == EROFS || errno == EPERM
-		    ? 0
-		    : -errno;
+		return err == EACCES || err == EROFS || err == EPERM ? 0 : -err;
 	close(fd);
 	memcpy(d->path, name, sizeof(name));
 	return 0;
