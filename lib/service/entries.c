@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+enum {
+	WAYS = 4, /* places of a name */
+};
+
 /* A name, and its line behind it. */
 struct entry {
 	int64_t until;
@@ -19,34 +23,60 @@ static struct {
 	bool has_secret;
 } known;
 
-/* Strangers choose names, but not which of them share a place. */
+/* Strangers choose names, but not which of them share their places. */
 static struct entry **
-place_of(struct span name)
+places_of(struct span name)
 {
 	if (!known.has_secret) {
 		must(getrandom(known.secret, sizeof(known.secret), 0) ==
 		    (ssize_t)sizeof(known.secret));
 		known.has_secret = true;
 	}
-	return &known.v[hash_of(known.secret, name) % ENTRIES_MAX];
+	return &known.v[hash_of(known.secret, name) % (ENTRIES_MAX / WAYS) *
+	    WAYS];
+}
+
+static bool
+is_of(const struct entry *e, struct span name)
+{
+	return e && span_eq((struct span){ e->bytes, e->name_n }, name);
 }
 
 bool
 entries_find(struct span name, int64_t now, struct span *line_r)
 {
-	const struct entry *e = *place_of(name);
+	struct entry **places = places_of(name);
 
-	if (!e || now >= e->until ||
-	    !span_eq((struct span){ e->bytes, e->name_n }, name))
-		return false;
-	*line_r = (struct span){ e->bytes + e->name_n, e->line_n };
-	return true;
+	for (size_t i = 0; i < WAYS; i++) {
+		const struct entry *e = places[i];
+
+		if (!is_of(e, name) || now >= e->until)
+			continue;
+		*line_r = (struct span){ e->bytes + e->name_n, e->line_n };
+		return true;
+	}
+	return false;
+}
+
+/* Its own, an empty one, or the oldest. */
+static struct entry **
+choose_place(struct span name)
+{
+	struct entry **places = places_of(name), **best = places;
+
+	for (size_t i = 0; i < WAYS; i++)
+		if (is_of(places[i], name))
+			return &places[i];
+	for (size_t i = 0; i < WAYS; i++)
+		if (!places[i] || (*best && places[i]->until < (*best)->until))
+			best = &places[i];
+	return best;
 }
 
 void
 entries_put(struct span name, struct span line, int64_t now)
 {
-	struct entry **place = place_of(name), *e;
+	struct entry **place = choose_place(name), *e;
 
 	if (name.n > ENTRIES_LINE_MAX || line.n > ENTRIES_LINE_MAX)
 		return;

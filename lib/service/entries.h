@@ -14,7 +14,7 @@
 
 enum {
 	ENTRIES_MS = 5000,
-	ENTRIES_MAX = 1024, /* places, of which each name has one */
+	ENTRIES_MAX = 1024, /* places, of which a name may have any of four */
 	ENTRIES_LINE_MAX = 4096,
 };
 

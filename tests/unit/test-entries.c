@@ -52,12 +52,36 @@ names_that_share_a_place_are_not_mixed_up(void **state)
 	}
 }
 
+/* A message to a hundred asks for all of them once. */
+static void
+a_few_names_have_room_beside_each_other(void **state)
+{
+	struct span line = { 0 };
+	size_t found = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "v%d", i);
+		entries_put(span_str(name), span_str(name), 100 * ENTRIES_MS);
+	}
+	for (int i = 0; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "v%d", i);
+		found += entries_find(span_str(name), 100 * ENTRIES_MS, &line);
+	}
+	assert_true(found >= 98);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_line_is_known_for_a_few_seconds),
 		TEST(the_last_word_counts),
+		TEST(a_few_names_have_room_beside_each_other),
 		TEST(names_that_share_a_place_are_not_mixed_up),
 	};
 
