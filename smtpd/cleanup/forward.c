@@ -5,6 +5,7 @@
 #include "smtpd/cleanup/cleanup.h"
 
 #include "base/log.h"
+#include "mail/delivered.h"
 #include "mail/maillog.h"
 #include "service/service.h"
 #include "smtpd/notify.h"
@@ -77,6 +78,30 @@ take_in(struct passage *p)
 	return err;
 }
 
+/* Mail that has been where it comes from is not sent round once more. */
+static bool
+may_go_on(struct passage *p)
+{
+	struct span addr = msg_str(p->asked, MSG_FIELD_ADDR);
+	char *head = zalloc(DELIVERED_HEAD_MAX);
+	int looped = 0;
+
+	if (addr.n > 0)
+		looped = delivered_find(p->fd,
+		    msg_u64(p->asked, MSG_FIELD_OFFSET),
+		    msg_u64(p->asked, MSG_FIELD_LENGTH), addr, head);
+	free(head);
+	if (looped < 0)
+		end_with(p, DELIVERY_DEFERRED, "4.3.0", strerror(-looped));
+	if (looped > 0) {
+		end_with(p, DELIVERY_BOUNCED, "5.4.6", "");
+		snprintf(p->text, sizeof(p->text),
+		    "mail forwarding loop for %.*s",
+		    (int)(addr.n < TEXT_MAX ? addr.n : TEXT_MAX), addr.p);
+	}
+	return looped == 0;
+}
+
 /* Offloaded: content, durable. */
 static void
 finish(void *arg)
@@ -86,6 +111,8 @@ finish(void *arg)
 	int err;
 
 	p->in->flush = NULL; /* here it may block */
+	if (!may_go_on(p))
+		return;
 	err = take_in(p);
 	if (!err && p->in->scan.received > (uint64_t)params.hopcount_limit) {
 		end_with(p, DELIVERY_BOUNCED, "5.4.6", "too many hops");

@@ -214,10 +214,14 @@ def test_what_goes_on_is_mail_as_all_other(people):
     qid = send(suite, "off", "Received: x\r\n" * 3 + MAIL)
     assert outcome(suite, qid, "off")[1:] == (
         "bounced", "unable to forward message: too many hops")
+    qid = send(suite, "off", "Delivered-To: Off@here.test\r\n" + MAIL)
+    assert outcome(suite, qid, "off")[1:] == (
+        "bounced", "mail forwarding loop for off@here.test")
 
 
 def test_what_goes_on_waits_for_cleanup(people):
-    suite = people("off: alice@example.test\n")
+    suite = people("off: alice@example.test\n", service_throttle_time="1s",
+                   minimal_backoff_time="1s", maximal_backoff_time="1s")
     suite.trouble_is_expected = True
     suite.start()
     for _ in range(3):
