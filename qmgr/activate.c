@@ -139,6 +139,8 @@ look_up_mailbox(struct message *m, const struct route *r,
 	if (found == DICT_ABSENT && tables_refresh())
 		found = routing_mailbox(qmgr.settings->routing, rcpt, m->arena,
 		    place_r, why);
+	if (found == DICT_ABSENT)
+		found = authd_place(rcpt, m->arena, place_r, why);
 	return found;
 }
 

@@ -144,6 +144,14 @@ void workers_send_acks(void);
 struct worker *worker_ref(struct worker *w);
 void worker_unref(struct worker *w);
 
+/*
+ * The mailbox of a user of auth_user_maps, who has an extension or not. ABSENT:
+ * authd knows no such user, or there are no such tables. May sleep.
+ */
+struct mailbox_place;
+MUST_USE enum dict_result authd_place(struct span rcpt, struct arena *a,
+    struct mailbox_place *place_r, struct why *why);
+
 /* The tasks. */
 void task_scan(void *arg);
 void task_load(void *arg);

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from nexthop import NextHop
-from suite import wait_for
+from suite import Mailbox, wait_for
 
 pytestmark = pytest.mark.root
 
@@ -217,6 +217,25 @@ def test_what_goes_on_is_mail_as_all_other(people):
     qid = send(suite, "off", "Delivered-To: Off@here.test\r\n" + MAIL)
     assert outcome(suite, qid, "off")[1:] == (
         "bounced", "mail forwarding loop for off@here.test")
+
+
+def test_users_of_authd_get_mail_where_they_find_it(make_suite):
+    suite = make_suite(recipient_delimiter="+", virtual_mailbox_maps="",
+                       minimal_backoff_time="1s", maximal_backoff_time="1s",
+                       service_throttle_time="1s").with_auth()
+    suite.add_login("dave@example.test", "secret",
+                    f"mail=maildir:{suite.mail}/of-dave")
+    suite.set(smtpd_relay_restrictions="reject_unauth_destination").start()
+    suite.send(MAIL, to=["dave@example.test", "Dave+x@example.test"])
+    Mailbox(suite.mail / "of-dave").wait(2)
+    qid = suite.send(MAIL, to=["zoe@example.test"], sender="")
+    suite.log.wait(rf"^{qid}: to=<zoe@example\.test>, .*status=bounced "
+                   r'\(unknown user: "zoe@example\.test"\)$')
+    suite.trouble_is_expected = True
+    suite.kill("authd")
+    suite.send(MAIL, to=["dave@example.test"])
+    suite.drain()
+    Mailbox(suite.mail / "of-dave").wait(3)
 
 
 def test_what_goes_on_waits_for_cleanup(people):
