@@ -5,6 +5,7 @@
 #include "qmgr/qmgr.h"
 
 #include "base/log.h"
+#include "mail/address.h"
 #include "mail/maillog.h"
 #include "qmgr/fleet.h"
 #include "service/counters.h"
@@ -138,6 +139,8 @@ look_up_mailbox(struct message *m, const struct route *r,
 	if (found == DICT_ABSENT && tables_refresh())
 		found = routing_mailbox(qmgr.settings->routing, rcpt, m->arena,
 		    place_r, why);
+	if (found == DICT_ABSENT)
+		found = authd_place(rcpt, m->arena, place_r, why);
 	return found;
 }
 
@@ -214,6 +217,27 @@ schedule(struct message *m, size_t n, const struct route *r, struct batch *b)
 	scheduler_add(b, t, key, (uint32_t)n);
 }
 
+/* By what its route says; or it has a verdict here and now. */
+static void
+send_by(struct message *m, size_t n, const struct route *r, struct batch *b)
+{
+	struct recipient *to = &m->body->rcpts[n];
+
+	to->rcpt = r->rcpt;
+	to->nexthop = r->nexthop;
+	if (conf_list_has(qmgr.settings->defer_transports, r->transport))
+		decide_here(m, n, QUEUE_DELAYED, "4.3.2", "deferred transport");
+	else if (decide_built_in(m, n, r))
+		;
+	else if (strcmp(r->transport, "virtual") == 0) {
+		if (find_mailbox(m, n, r))
+			schedule(m, n, r, b);
+	} else if (fleet_find(r->transport))
+		schedule(m, n, r, b);
+	else
+		decide_unserved(m, n, r);
+}
+
 static void
 route_one(struct message *m, size_t n, struct batch *b)
 {
@@ -222,6 +246,7 @@ route_one(struct message *m, size_t n, struct batch *b)
 	struct why why;
 
 	to->open = true;
+	to->passed = false;
 	if (routing_resolve(qmgr.settings->routing, m->body->m.rcpts[n].addr,
 		m->arena, &r, &why) != DICT_FOUND) {
 		log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
@@ -229,19 +254,43 @@ route_one(struct message *m, size_t n, struct batch *b)
 		    "address resolver failure");
 		return;
 	}
-	to->rcpt = r.rcpt;
-	to->nexthop = r.nexthop;
-	if (conf_list_has(qmgr.settings->defer_transports, r.transport))
-		decide_here(m, n, QUEUE_DELAYED, "4.3.2", "deferred transport");
-	else if (decide_built_in(m, n, &r))
-		;
-	else if (strcmp(r.transport, "virtual") == 0) {
-		if (find_mailbox(m, n, &r))
-			schedule(m, n, &r, b);
-	} else if (fleet_find(r.transport))
-		schedule(m, n, &r, b);
-	else
-		decide_unserved(m, n, &r);
+	send_by(m, n, &r, b);
+}
+
+/* Each entry that was made holds the message. */
+static void
+end_batch(struct message *m, struct batch *b)
+{
+	for (struct link *l = b->jobs.next; l != &b->jobs; l = l->next)
+		m->refs += container_of(l, struct job, in_batch)->entries;
+	scheduler_end(b);
+}
+
+void
+route_anew(struct message *m, size_t n, struct span transport, struct span rcpt)
+{
+	struct recipient *to = &m->body->rcpts[n];
+	struct span rest = transport, name = span_cut(&rest, ':');
+	struct route r = {
+		.transport = arena_dup(m->arena, name),
+		.nexthop = arena_dup(m->arena, rest),
+		.rcpt = arena_dup(m->arena, rcpt),
+	};
+	struct span local, domain = { 0 };
+	struct batch b;
+
+	if (rest.n == 0 && address_cut(rcpt, &local, &domain))
+		r.nexthop = arena_dup(m->arena, domain);
+	if (to->passed || !r.transport || !r.nexthop || !r.rcpt) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.5",
+		    "mail for local goes in a circle of transports");
+		return;
+	}
+	to->passed = true;
+	scheduler_begin(&qmgr.scheduler, &b, m,
+	    m->body->m.envelope.arrived / 1000000);
+	send_by(m, n, &r, &b);
+	end_batch(m, &b);
 }
 
 static bool
@@ -307,9 +356,7 @@ activate(struct message *m)
 		if (q->states[i].verdict == QUEUE_PENDING ||
 		    q->states[i].verdict == QUEUE_DELAYED)
 			route_one(m, i, &b);
-	for (struct link *l = b.jobs.next; l != &b.jobs; l = l->next)
-		m->refs += container_of(l, struct job, in_batch)->entries;
-	scheduler_end(&b);
+	end_batch(m, &b);
 	message_unref(m);
 }
 

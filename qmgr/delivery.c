@@ -15,6 +15,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum {
+	PASSED = UINT32_MAX, /* a recipient that has gone to another entry */
+};
+
 /* An entry that a worker has. */
 struct delivery {
 	struct hash_link by_request;
@@ -258,6 +262,17 @@ is_of(const struct entry *e, uint64_t n)
 	return false;
 }
 
+/* It leaves this entry, and has another by now, or a verdict. */
+static void
+pass(struct entry *e, uint32_t n, const struct msg_in *r)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (e->rcpts[i] == n)
+			e->rcpts[i] = PASSED;
+	route_anew(e->message, n, msg_str(r, MSG_FIELD_TRANSPORT),
+	    msg_str(r, MSG_FIELD_ADDR));
+}
+
 static void
 take_verdicts(struct entry *e, const struct msg_in *in)
 {
@@ -270,6 +285,10 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 
 		if (!is_of(e, n))
 			continue;
+		if (msg_has(&r, MSG_FIELD_TRANSPORT)) {
+			pass(e, (uint32_t)n, &r);
+			continue;
+		}
 		enum queue_verdict v = verdict_of(
 		    msg_u64(&r, MSG_FIELD_STATUS));
 
@@ -279,7 +298,7 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 		    (int64_t)msg_u64(in, MSG_FIELD_TIME_ENDED));
 	}
 	for (size_t i = 0; i < e->n; i++)
-		if (m->body->rcpts[e->rcpts[i]].open)
+		if (e->rcpts[i] != PASSED && m->body->rcpts[e->rcpts[i]].open)
 			decide_here(m, e->rcpts[i], QUEUE_DELAYED, "4.3.0",
 			    "the delivery agent gave no answer");
 }

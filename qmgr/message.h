@@ -40,6 +40,7 @@ struct recipient {
 	gid_t gid;
 	bool changed; /* its state is not on record yet */
 	bool open; /* no verdict in this round */
+	bool passed; /* an agent named the transport it has now */
 };
 
 /* What is in memory only while it is active; all in ->arena. */

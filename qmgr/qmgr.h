@@ -89,6 +89,13 @@ void put_off(struct message *m, const struct queue_name *name, int64_t due);
 /* A message was read: routes its recipients and gives them to the scheduler. */
 void activate(struct message *m);
 
+/*
+ * An agent says that recipient `n` is for another transport, "name:nexthop", as
+ * `rcpt`. It has no verdict yet, or gets one here.
+ */
+void route_anew(struct message *m, size_t n, struct span transport,
+    struct span rcpt);
+
 /* One of its entries has ended, or was never made. */
 void message_unref(struct message *m);
 
@@ -136,6 +143,14 @@ void worker_ack(struct worker *w, uint32_t request);
 void workers_send_acks(void);
 struct worker *worker_ref(struct worker *w);
 void worker_unref(struct worker *w);
+
+/*
+ * The mailbox of a user of auth_user_maps, who has an extension or not. ABSENT:
+ * authd knows no such user, or there are no such tables. May sleep.
+ */
+struct mailbox_place;
+MUST_USE enum dict_result authd_place(struct span rcpt, struct arena *a,
+    struct mailbox_place *place_r, struct why *why);
 
 /* The tasks. */
 void task_scan(void *arg);

@@ -29,6 +29,8 @@ static const struct conf_field fields[] = {
 	ROW(CONF_INT, process_limit, "default_process_limit"),
 	ROW(CONF_LIST, defer_transports, "defer_transports"),
 	ROW(CONF_STR, mail_owner, "mail_owner"),
+	ROW(CONF_STR, user_maps, "auth_user_maps"),
+	ROW(CONF_STR, delimiters, "recipient_delimiter"),
 	ROW(CONF_BOOL, long_ids, "enable_long_queue_ids"),
 };
 
@@ -42,6 +44,8 @@ settings_new(const struct conf *c, struct why *why)
 	    !(s->services = master_cf_load(c, why)) ||
 	    !(s->routing = routing_open(c, why)))
 		return settings_free(s);
+	s->has_authd = *s->user_maps &&
+	    master_cf_find(s->services, "auth", SERVICE_UNIX);
 	return s;
 }
 

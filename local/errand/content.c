@@ -1,7 +1,7 @@
 /* The message of an errand: its head of ours, its bytes, and where it has been. */
 #include "local/errand/errand.h"
 
-#include "base/scan.h"
+#include "mail/delivered.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 
 enum {
 	PIECE = 64 << 10,
-	HEAD_MAX = 512 << 10, /* in which Delivered-To: is looked for */
 };
 
 void
@@ -221,39 +220,12 @@ errand_copy(const struct errand *e, int to, struct span head, bool mbox)
 	return err;
 }
 
-/* A line of the head says that it was there. */
-static bool
-says_delivered(struct span line, struct span addr)
-{
-	return take_text(&line, SPAN("Delivered-To:")) &&
-	    span_ieq(trim_white(line), addr);
-}
-
 int
 errand_has_looped(const struct errand *e)
 {
-	struct span addr = msg_str(&e->in, MSG_FIELD_ADDR), text, line;
-	static char head[HEAD_MAX]; /* one request at a time */
-	size_t have = 0;
-	uint64_t done = 0;
-	uint32_t sum = 0;
-	bool looped = false;
-	ssize_t n = 1;
+	static char head[DELIVERED_HEAD_MAX]; /* one request at a time */
 
-	while (have < HEAD_MAX && n > 0) {
-		n = errand_content(e, &done, &sum, head + have,
-		    HEAD_MAX - have < PIECE ? HEAD_MAX - have : PIECE);
-		if (n > 0)
-			have += (size_t)n;
-		if (memmem(head, have, "\n\n", 2))
-			break;
-	}
-	text = (struct span){ head, have };
-	while (!looped && text.n > 0) {
-		line = span_cut(&text, '\n');
-		if (line.n == 0)
-			break;
-		looped = says_delivered(line, addr);
-	}
-	return n < 0 ? (int)n : looped;
+	return delivered_find(e->fd, msg_u64(&e->in, MSG_FIELD_OFFSET),
+	    msg_u64(&e->in, MSG_FIELD_LENGTH), msg_str(&e->in, MSG_FIELD_ADDR),
+	    head);
 }

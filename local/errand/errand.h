@@ -1,20 +1,24 @@
 /*
  * errand.h - what `local` has done by a process that is somebody else: read a
- * user's file, write to his mailbox, run his command, take a forwarded message
- * into the queue as mail_owner.
+ * user's file, write to his mailbox, run his command.
  *
  * An errand is a blocking program of one request at a time. It was made the user
  * before it began and has nothing of root's. Requests are ERRAND messages, with
  * the queue file where mail is to go somewhere; an answer is ERRAND_DONE.
  *
  *	KIND          FILE                what else
- *	READ          the file            FLAGS: what has to hold; its items come back
+ *	READ          -                   FORWARDs, files of which the first counts;
+ *	                                  FLAGS: what has to hold; the items come back
  *	                                  in VALUEs, and STATUS is an enum dict_result
  *	MAILDIR       the folder in HOME
- *	MBOX, FILE    the file            MAX_SIZE
+ *	MBOX, FILE    the file            MAX_SIZE; COUNT times it is tried to lock it,
+ *	                                  MILLISECONDS apart; after TTL seconds a lock
+ *	                                  is old
  *	COMMAND       the command         HOME to run in, VALUE "NAME=value" of its
  *	                                  environment, MILLISECONDS it may take
- *	FORWARD       of the message      VALUEs: to whom; back come ID and FILE
+ *
+ * With FORWARDs all others are a READ first, which has to find nothing for them to
+ * be done; the answer's KIND says which one it is the answer to.
  *
  * SENDER, ADDR and ORIG make the lines before the message. One that went through
  * ADDR before, as its Delivered-To: says, goes nowhere (DSN 5.4.6).
@@ -34,7 +38,6 @@ enum errand_kind {
 	ERRAND_MBOX,
 	ERRAND_FILE,
 	ERRAND_COMMAND,
-	ERRAND_FORWARD,
 };
 
 enum {
@@ -53,6 +56,7 @@ enum {
 /* A request, with memory for as long as it takes. */
 struct errand {
 	struct msg_in in;
+	enum errand_kind kind;
 	int fd; /* the queue file, or -1 */
 	struct arena *arena;
 };
@@ -62,8 +66,6 @@ struct errand_result {
 	uint64_t status; /* enum delivery_status; READ: enum dict_result */
 	const char *dsn;
 	char text[900];
-	char id[64]; /* FORWARD */
-	char file[64];
 };
 
 void errand_read(const struct errand *e, struct errand_result *r,
@@ -71,8 +73,6 @@ void errand_read(const struct errand *e, struct errand_result *r,
 void errand_maildir(const struct errand *e, struct errand_result *r);
 void errand_mbox(const struct errand *e, struct errand_result *r);
 void errand_command(const struct errand *e, struct errand_result *r);
-void errand_forward(const struct errand *e, const char *dir,
-    struct errand_result *r);
 
 /* "Later", or "never", for this reason. */
 void errand_fail(struct errand_result *r, enum delivery_status status,

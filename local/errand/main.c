@@ -33,14 +33,13 @@ static const char help[] =
 static bool
 is_complete(const struct errand *e)
 {
-	switch (msg_u64(&e->in, MSG_FIELD_KIND)) {
+	switch (e->kind) {
 	case ERRAND_READ:
 		return true;
 	case ERRAND_MAILDIR:
 	case ERRAND_MBOX:
 	case ERRAND_FILE:
 	case ERRAND_COMMAND:
-	case ERRAND_FORWARD:
 		return e->fd >= 0;
 	default:
 		return false;
@@ -58,7 +57,7 @@ may_go_on(const struct errand *e, struct errand_result *r)
 		errand_fail(r, DELIVERY_DEFERRED, "4.3.0", "a bad request");
 		return false;
 	}
-	if (msg_u64(&e->in, MSG_FIELD_KIND) == ERRAND_READ)
+	if (e->kind == ERRAND_READ)
 		return true;
 	looped = errand_has_looped(e);
 	if (looped > 0)
@@ -72,14 +71,19 @@ may_go_on(const struct errand *e, struct errand_result *r)
 }
 
 static void
-do_it(const struct errand *e, const char *dir, struct errand_result *r,
-    struct buf *out)
+do_it(struct errand *e, struct errand_result *r, struct buf *out)
 {
 	if (!may_go_on(e, r))
 		return;
-	switch ((enum errand_kind)msg_u64(&e->in, MSG_FIELD_KIND)) {
-	case ERRAND_READ:
+	if (e->kind == ERRAND_READ || msg_has(&e->in, MSG_FIELD_FORWARD)) {
 		errand_read(e, r, out);
+		if (e->kind == ERRAND_READ || r->status != DICT_ABSENT) {
+			e->kind = ERRAND_READ;
+			return;
+		}
+	}
+	switch (e->kind) {
+	case ERRAND_READ:
 		break;
 	case ERRAND_MAILDIR:
 		errand_maildir(e, r);
@@ -91,33 +95,31 @@ do_it(const struct errand *e, const char *dir, struct errand_result *r,
 	case ERRAND_COMMAND:
 		errand_command(e, r);
 		break;
-	case ERRAND_FORWARD:
-		errand_forward(e, dir, r);
-		break;
 	}
 }
 
 /* A READ that did not end well has no items. */
 static bool
-answer(uint32_t id, const struct errand_result *r, struct buf *out)
+answer(const struct errand *e, const struct errand_result *r, struct buf *out)
 {
-	if (out->overflow || r->status != DICT_FOUND || out->n == MSG_HEAD) {
+	bool has_items = e->kind == ERRAND_READ && r->status == DICT_FOUND;
+
+	if (out->overflow || !has_items) {
 		out->n = 0;
 		out->overflow = false;
-		msg_begin(out, MSG_ERRAND_DONE, id);
+		msg_begin(out, MSG_ERRAND_DONE, e->in.id);
 	}
 	msg_put_u64(out, MSG_FIELD_STATUS, r->status);
+	msg_put_u64(out, MSG_FIELD_KIND, e->kind);
 	msg_put_opt(out, MSG_FIELD_DSN, span_str(r->dsn));
 	msg_put_opt(out, MSG_FIELD_TEXT, span_str(r->text));
-	msg_put_opt(out, MSG_FIELD_ID, span_str(r->id));
-	msg_put_opt(out, MSG_FIELD_FILE, span_str(r->file));
 	return msg_end(out, 0) &&
 	    sock_send(FDS_PARENT, buf_span(out), NULL, 0) == 0;
 }
 
 /* False: local is gone, or says what we do not know. */
 static bool
-serve_one(const char *dir, char *packet, char *storage)
+serve_one(char *packet, char *storage)
 {
 	struct errand e = { .fd = -1 };
 	struct errand_result r = { .status = DICT_TEMPFAIL, .dsn = "" };
@@ -138,11 +140,12 @@ serve_one(const char *dir, char *packet, char *storage)
 		e.fd = fds[--n];
 	while (n > 0)
 		close(fds[--n]);
+	e.kind = (enum errand_kind)msg_u64(&e.in, MSG_FIELD_KIND);
 	e.arena = arena_new(ERRAND_MEMORY_MAX);
 	buf_init(&out, storage, MSG_MAX);
 	msg_begin(&out, MSG_ERRAND_DONE, e.in.id);
-	do_it(&e, dir, &r, &out);
-	done = answer(e.in.id, &r, &out);
+	do_it(&e, &r, &out);
+	done = answer(&e, &r, &out);
 	arena_free(e.arena);
 	if (e.fd >= 0)
 		close(e.fd);
@@ -153,20 +156,19 @@ int
 main(int argc, char **argv)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	const char *dir = NULL, *name = "postrider";
+	const char *name = NULL;
 	char *packet, *storage;
 	int c;
 
 	if (help_asked(argc, argv, help))
 		return EX_OK;
+	/* -c says whose we are, to who looks at the list of processes. */
 	while ((c = getopt(argc, argv, "c:n:")) > 0)
-		if (c == 'c')
-			dir = optarg;
-		else if (c == 'n')
+		if (c == 'n')
 			name = optarg;
-		else
+		else if (c != 'c')
 			return EX_USAGE;
-	if (!dir) {
+	if (!name) {
 		fprintf(stderr, "errand: it is started by local\n");
 		return EX_USAGE;
 	}
@@ -176,7 +178,7 @@ main(int argc, char **argv)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	packet = zalloc(MSG_MAX);
 	storage = zalloc(MSG_MAX);
-	while (serve_one(dir, packet, storage))
+	while (serve_one(packet, storage))
 		continue;
 	free(packet);
 	free(storage);

@@ -13,10 +13,7 @@
 #include <unistd.h>
 
 enum {
-	LOCK_MS = 20 * 1000, /* deliver_lock_attempts, each a second apart */
 	LOCK_PAUSE_MIN_MS = 5, /* most who hold a lock are of ours */
-	LOCK_PAUSE_MAX_MS = 1000, /* deliver_lock_delay */
-	LOCK_STALE_S = 500, /* stale_lock_time */
 	FROM_MAX = 2048,
 	PATH_LEN = 1024,
 };
@@ -40,26 +37,51 @@ unlock(struct dotlock *d)
 		(void)unlink(d->path);
 }
 
+/*
+ * What is tried deliver_lock_attempts times, deliver_lock_delay apart, is tried as
+ * long; but at first more often, as most who hold a lock soon let it go.
+ */
+struct patience {
+	int64_t until;
+	int64_t attempts; /* left, at least */
+	int64_t pause;
+	int64_t pause_max;
+};
+
+static struct patience
+begin_patience(const struct errand *e)
+{
+	int64_t delay = (int64_t)msg_u64(&e->in, MSG_FIELD_MILLISECONDS);
+	int64_t attempts = (int64_t)msg_u64(&e->in, MSG_FIELD_COUNT);
+
+	return (struct patience){
+		.until = clock_mono() + (attempts - 1) * delay,
+		.attempts = attempts,
+		.pause = LOCK_PAUSE_MIN_MS,
+		.pause_max = delay > LOCK_PAUSE_MIN_MS ? delay
+						       : LOCK_PAUSE_MIN_MS,
+	};
+}
+
 /* Waits a while for a lock, longer each time. False: it was long enough. */
 static bool
-wait_more(int64_t begun, int64_t *pause_ms_r)
+wait_more(struct patience *p)
 {
-	if (clock_mono() - begun > LOCK_MS)
+	if (--p->attempts <= 0 && clock_mono() >= p->until)
 		return false;
-	pause_ms(*pause_ms_r);
-	*pause_ms_r = *pause_ms_r * 2 < LOCK_PAUSE_MAX_MS ? *pause_ms_r * 2
-							  : LOCK_PAUSE_MAX_MS;
+	pause_ms(p->pause);
+	p->pause = p->pause * 2 < p->pause_max ? p->pause * 2 : p->pause_max;
 	return true;
 }
 
 static void
-remove_stale(const char *path)
+remove_stale(const char *path, uint64_t age)
 {
 	struct timespec now;
 	struct stat st;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (lstat(path, &st) == 0 && st.st_mtime + LOCK_STALE_S < now.tv_sec)
+	if (lstat(path, &st) == 0 && st.st_mtime + (int64_t)age < now.tv_sec)
 		(void)unlink(path);
 }
 
@@ -68,42 +90,40 @@ remove_stale(const char *path)
  * write to, nobody else can make one either.
  */
 static int
-lock_dot(const char *path, struct dotlock *d)
+lock_dot(const struct errand *e, const char *path, struct dotlock *d)
 {
 	char name[PATH_LEN];
-	int64_t begun = clock_mono(), wait = LOCK_PAUSE_MIN_MS;
-	int fd = -1;
+	struct patience patience = begin_patience(e);
+	int fd = -1, err = 0;
 
 	if (snprintf(name, sizeof(name), "%s.lock", path) >= (int)sizeof(name))
 		return -ENAMETOOLONG;
 	do {
 		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd >= 0 || errno != EEXIST)
+		err = fd < 0 ? errno : 0;
+		if (err != EEXIST)
 			break;
-		remove_stale(name);
-	} while (wait_more(begun, &wait));
+		remove_stale(name, msg_u64(&e->in, MSG_FIELD_TTL));
+	} while (wait_more(&patience));
 	if (fd < 0)
-		return errno == EACCES || errno == EROFS || errno == EPERM
-		    ? 0
-		    : -errno;
+		return err == EACCES || err == EROFS || err == EPERM ? 0 : -err;
 	close(fd);
 	memcpy(d->path, name, sizeof(name));
 	return 0;
 }
 
 static int
-lock_fcntl(int fd)
+lock_fcntl(const struct errand *e, int fd)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	int64_t begun = clock_mono(), wait = LOCK_PAUSE_MIN_MS;
+	struct patience patience = begin_patience(e);
 
 	do {
 		if (fcntl(fd, F_SETLK, &l) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return -errno;
-	} while (wait_more(begun, &wait));
+	} while (wait_more(&patience));
 	return -EAGAIN;
 }
 
@@ -176,7 +196,7 @@ append(const struct errand *e, int fd, const struct stat *st)
 static void
 deliver(const struct errand *e, struct errand_result *r, const char *path)
 {
-	bool mailbox = msg_u64(&e->in, MSG_FIELD_KIND) == ERRAND_MBOX;
+	bool mailbox = e->kind == ERRAND_MBOX;
 	uint64_t flags = msg_u64(&e->in, MSG_FIELD_FLAGS);
 	struct dotlock lock CLEANUP(unlock) = { "" };
 	int fd CLEANUP(closep) = -1;
@@ -185,7 +205,7 @@ deliver(const struct errand *e, struct errand_result *r, const char *path)
 	int err = 0;
 
 	if ((flags & ERRAND_DOTLOCK) && strncmp(path, "/dev/", 5) != 0)
-		err = lock_dot(path, &lock);
+		err = lock_dot(e, path, &lock);
 	if (!err) {
 		fd = open(path,
 		    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
@@ -198,7 +218,7 @@ deliver(const struct errand *e, struct errand_result *r, const char *path)
 		return;
 	}
 	if (!err && (flags & ERRAND_FCNTL) && S_ISREG(st.st_mode))
-		err = lock_fcntl(fd);
+		err = lock_fcntl(e, fd);
 	if (!err && fstat(fd, &st) < 0)
 		err = -errno;
 	if (!err)
@@ -213,7 +233,7 @@ deliver(const struct errand *e, struct errand_result *r, const char *path)
 void
 errand_mbox(const struct errand *e, struct errand_result *r)
 {
-	bool mailbox = msg_u64(&e->in, MSG_FIELD_KIND) == ERRAND_MBOX;
+	bool mailbox = e->kind == ERRAND_MBOX;
 	const char *path = arena_dup(e->arena, msg_str(&e->in, MSG_FIELD_FILE));
 
 	must(path);

@@ -1,6 +1,7 @@
 /* Reads a .forward, or an :include: file, of whoever may have written it. */
 #include "local/errand/errand.h"
 
+#include "base/log.h"
 #include "dict/dict.h"
 #include "mail/aliases.h"
 
@@ -74,21 +75,20 @@ put_items(struct span text, struct buf *out)
 }
 
 /* A file that is not there says nothing; one that cannot be had says why. */
-static void
-refuse(struct errand_result *r, const char *path, const char *what, int err)
+static enum dict_result
+refuse(const char *path, const char *what, int err)
 {
-	bool later = err == EIO || err == ENOMEM || err == EMFILE ||
-	    err == ENFILE || err == ESTALE;
-
-	r->status = later ? DICT_TEMPFAIL : DICT_ABSENT;
 	if (err != ENOENT && err != ENOTDIR)
-		snprintf(r->text, sizeof(r->text), "%s: %s", path, what);
+		log_warning("ignoring the file %s: %s", path, what);
+	return err == EIO || err == ENOMEM || err == EMFILE || err == ENFILE ||
+		err == ESTALE
+	    ? DICT_TEMPFAIL
+	    : DICT_ABSENT;
 }
 
-void
-errand_read(const struct errand *e, struct errand_result *r, struct buf *out)
+static enum dict_result
+read_one(const struct errand *e, const char *path, struct buf *out)
 {
-	const char *path = arena_dup(e->arena, msg_str(&e->in, MSG_FIELD_FILE));
 	uint64_t flags = msg_u64(&e->in, MSG_FIELD_FLAGS);
 	int fd CLEANUP(closep) = -1;
 	char *text CLEANUP(freep) = NULL;
@@ -96,25 +96,34 @@ errand_read(const struct errand *e, struct errand_result *r, struct buf *out)
 	struct stat st;
 	ssize_t n;
 
-	fd = open(path ? path : "",
+	fd = open(path,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		refuse(r, path, strerror(errno), errno);
-		return;
-	}
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return refuse(path, strerror(errno), errno);
 	fault = find_fault(&st, flags);
-	if (fault) {
-		refuse(r, path, fault, EPERM);
-		return;
-	}
+	if (fault)
+		return refuse(path, fault, EPERM);
 	text = zalloc(ERRAND_FILE_MAX);
 	n = read_all(fd, text, ERRAND_FILE_MAX);
 	if (n < 0)
-		refuse(r, path, strerror((int)-n), (int)-n);
-	else if (memchr(text, '\0', (size_t)n))
-		refuse(r, path, "not a text file", EPERM);
-	else if (put_items((struct span){ text, (size_t)n }, out))
-		r->status = DICT_FOUND;
-	else
-		refuse(r, path, "too many addresses", E2BIG);
+		return refuse(path, strerror((int)-n), (int)-n);
+	if (memchr(text, '\0', (size_t)n))
+		return refuse(path, "not a text file", EPERM);
+	if (!put_items((struct span){ text, (size_t)n }, out))
+		return refuse(path, "too many addresses", E2BIG);
+	return DICT_FOUND;
+}
+
+void
+errand_read(const struct errand *e, struct errand_result *r, struct buf *out)
+{
+	struct span rest = e->in.fields, path;
+
+	r->status = DICT_ABSENT;
+	while (r->status == DICT_ABSENT &&
+	    msg_next(&rest, MSG_FIELD_FORWARD, &path)) {
+		const char *name = arena_dup(e->arena, path);
+
+		r->status = name ? read_one(e, name, out) : DICT_TEMPFAIL;
+	}
 }

@@ -13,7 +13,8 @@
  * an alias that has its own name in it means the user of that name, and who names
  * himself in his .forward gets the mail into his mailbox. So every chain ends;
  * how long and how broad it may be is bounded besides, and what goes beyond that
- * is one leaf that says so.
+ * is one leaf that says so. What an alias with an owner comes to is sent on, local
+ * or not: so what fails for one of a list is not done again for the others.
  */
 #ifndef LOCAL_MAIN_EXPAND_H
 #define LOCAL_MAIN_EXPAND_H
@@ -48,10 +49,14 @@ struct expand_config {
 	unsigned files;
 	bool owner_request_special;
 	bool expand_owner_alias;
+	bool reset_owner_alias;
+	bool transports; /* EXPAND_TRANSPORT is asked */
+	bool relay; /* EXPAND_RELAY is asked */
 };
 
 enum leaf_kind {
 	LEAF_MAILBOX, /* of ->user */
+	LEAF_PASS, /* to be given to the transport of ->text */
 	LEAF_ADDRESS, /* to be sent on */
 	LEAF_COMMAND,
 	LEAF_FILE,
@@ -77,6 +82,16 @@ enum expand_want {
 	EXPAND_USER, /* who ->key is: expand_answer_user() */
 	EXPAND_FORWARD, /* items of the .forward of ->user, for ->key or "" */
 	EXPAND_INCLUDE, /* items of the file ->key, read as ->user */
+	EXPAND_TRANSPORT, /* who delivers to ->key; ->user is NULL if unknown */
+	EXPAND_RELAY, /* who gets mail to ->key, which is nobody: an item */
+};
+
+/* The local address that a question is about. */
+struct expand_address {
+	struct span text; /* all of it */
+	struct span local; /* in small letters, and without quotes */
+	struct span base; /* without extension */
+	struct span extension;
 };
 
 /* "Could not find out" is never "no". */
@@ -95,6 +110,7 @@ struct expand {
 	enum expand_want want;
 	struct span key;
 	const struct expand_user *user;
+	struct expand_address about;
 
 	size_t n;
 	struct leaf *leaves;
@@ -112,6 +128,12 @@ void expand_init(struct expand *x, const struct expand_config *c,
 
 /* What it wants to know next. */
 enum expand_want expand_step(struct expand *x);
+
+/*
+ * Of EXPAND_FORWARD: whether the mailbox of ->user is all that it comes to, if he
+ * forwards nothing; then that is *leaf_r.
+ */
+bool expand_is_last(const struct expand *x, struct leaf *leaf_r);
 
 /*
  * The answer to any want but EXPAND_USER. Of files `value` has items each on a

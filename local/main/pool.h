@@ -24,7 +24,7 @@ struct pool_who {
 
 struct pool_params {
 	const char *program; /* path of the program `errand` */
-	const char *dir; /* of the configuration */
+	const char *dir; /* of the configuration: whose it is */
 	const char *log_name; /* syslog_name */
 	int64_t idle_ms; /* how long one without work is kept */
 };

@@ -29,7 +29,7 @@ struct work {
 };
 
 static char proxymap_socket[] = "private/proxymap";
-static char qmgr_socket[] = "private/qmgr";
+static char cleanup_socket[] = "private/cleanup";
 
 static struct work *
 free_work(struct work *w)
@@ -66,6 +66,9 @@ take_mail(struct work *w, const struct msg_in *in)
 	m->helo = keep(w, in, MSG_FIELD_HELO);
 	m->proto = keep(w, in, MSG_FIELD_PROTO);
 	m->sasl_method = keep(w, in, MSG_FIELD_SASL_METHOD);
+	m->envid = keep(w, in, MSG_FIELD_ENVID);
+	m->flags = msg_u64(in, MSG_FIELD_FLAGS);
+	m->ret = msg_u64(in, MSG_FIELD_RET);
 	m->sasl_user = keep(w, in, MSG_FIELD_SASL_USER);
 	m->arrived = (int64_t)msg_u64(in, MSG_FIELD_ARRIVED);
 	m->active = (int64_t)msg_u64(in, MSG_FIELD_TIME_BEGUN);
@@ -113,8 +116,14 @@ put_rcpt(struct buf *b, const struct rcpt *r, bool text)
 	size_t group = msg_group_begin(b, MSG_FIELD_RCPT);
 
 	msg_put_u64(b, MSG_FIELD_N, r->n);
-	msg_put_str(b, MSG_FIELD_ADDR, text ? r->addr : SPAN(""));
+	msg_put_str(b, MSG_FIELD_ADDR,
+	    r->verdict.transport ? r->verdict.addr
+		: text           ? r->addr
+				 : SPAN(""));
 	msg_put_u64(b, MSG_FIELD_STATUS, r->verdict.status);
+	if (r->verdict.transport)
+		msg_put_str(b, MSG_FIELD_TRANSPORT,
+		    span_str(r->verdict.transport));
 	msg_put_str(b, MSG_FIELD_DSN, span_str(r->verdict.dsn));
 	if (text)
 		msg_put_str(b, MSG_FIELD_TEXT, span_str(r->verdict.text));
@@ -179,20 +188,23 @@ begin(const struct msg_in *in, int fd)
 	if (task_spawn(run, w, "local %.*s", (int)w->mail.id.n, w->mail.id.p))
 		return;
 	for (size_t i = 0; i < w->n; i++)
-		w->rcpts[i].verdict = (struct verdict){ DELIVERY_DEFERRED,
-			"4.3.0", "too many deliveries at once" };
+		w->rcpts[i].verdict = (struct verdict){
+			.status = DELIVERY_DEFERRED,
+			.dsn = "4.3.0",
+			.text = "too many deliveries at once",
+		};
 	finish(w);
 }
 
 void
 local_serve(void *arg)
 {
-	struct task *users, *news;
+	struct task *users, *forwards;
 
 	(void)arg;
 	users = task_spawn(users_keep, proxymap_socket, "ask proxymap");
-	news = task_spawn(news_keep, qmgr_socket, "tell qmgr");
-	if (!users || !news)
+	forwards = task_spawn(forward_keep, cleanup_socket, "ask cleanup");
+	if (!users || !forwards)
 		die("no memory for a task");
 	agent_init(begin, WORKS_MAX);
 	agent_serve(service_listener(0), service_stop_bell(), service_stopping);

@@ -16,8 +16,16 @@ enum {
 };
 
 struct table {
+	enum tables_list list;
 	char *name;
 	struct dict *dict; /* NULL: it cannot be opened */
+};
+
+static const char *const parameters[TABLES_LISTS] = {
+	[TABLES_ALIAS] = "alias_maps",
+	[TABLES_COMMAND] = "mailbox_command_maps",
+	[TABLES_TRANSPORT] = "mailbox_transport_maps",
+	[TABLES_FALLBACK] = "fallback_transport_maps",
 };
 
 static struct {
@@ -27,7 +35,6 @@ static struct {
 	struct lists *own; /* addresses of this machine */
 	struct expand_config expansion;
 	struct privs nobody;
-	struct privs owner;
 } tables;
 
 /* What a stranger can write to is no table of root's. */
@@ -46,7 +53,7 @@ is_ours(const char *file, struct why *why)
 	    (st.st_gid == 0 || !(st.st_mode & S_IWGRP)))
 		return true;
 	why_set(why, EPERM, NULL, 0,
-	    "%s: an alias table has to belong to root, and only root may "
+	    "%s: a table of local's has to belong to root, and only root may "
 	    "write to it",
 	    file);
 	return false;
@@ -87,29 +94,49 @@ open_ours(const char *name, struct why *why)
 }
 
 static int
-open_aliases(const struct conf *c, struct why *why)
+open_list(const struct conf *c, enum tables_list list, const char *text,
+    struct why *why)
 {
-	struct span rest = span_str(local_params.alias_maps), name;
+	struct span rest = span_str(text), name;
 	const char *file = NULL;
 	struct why open_why;
 	unsigned line = 0;
 
-	conf_source(c, "alias_maps", &file, &line);
+	conf_source(c, parameters[list], &file, &line);
 	while (conf_list_next(&rest, &name)) {
 		struct table *t = &tables.v[tables.n];
 
 		if (tables.n == TABLES_MAX)
 			return why_set(why, E2BIG, file, line,
-			    "alias_maps: more than %d tables", TABLES_MAX);
+			    "%s: more than %d tables", parameters[list],
+			    TABLES_MAX);
+		t->list = list;
 		t->name = strndup(name.p, name.n);
 		must(t->name);
 		t->dict = open_ours(t->name, &open_why);
-		/* Without its aliases the service waits, and does not guess. */
+		/* Without its tables the service waits, and does not guess. */
 		if (!t->dict)
-			log_error("alias_maps: %s", open_why.text);
+			log_error("%s: %s", parameters[list], open_why.text);
 		tables.n++;
 	}
 	return 0;
+}
+
+static int
+open_lists(const struct conf *c, struct why *why)
+{
+	const struct local_params *p = &local_params;
+	const char *const texts[TABLES_LISTS] = {
+		[TABLES_ALIAS] = p->alias_maps,
+		[TABLES_COMMAND] = p->mailbox_command_maps,
+		[TABLES_TRANSPORT] = p->mailbox_transport_maps,
+		[TABLES_FALLBACK] = p->fallback_transport_maps,
+	};
+	int err = 0;
+
+	for (unsigned i = 0; i < TABLES_LISTS && !err; i++)
+		err = open_list(c, (enum tables_list)i, texts[i], why);
+	return err;
 }
 
 static unsigned
@@ -124,7 +151,7 @@ int
 tables_open(const struct conf *c, struct why *why)
 {
 	const struct local_params *p = &local_params;
-	int err = open_aliases(c, why);
+	int err = open_lists(c, why);
 
 	tables.expansion = (struct expand_config){
 		.delimiters = span_str(p->recipient_delimiter),
@@ -133,6 +160,11 @@ tables_open(const struct conf *c, struct why *why)
 		.files = places(p->allow_files),
 		.owner_request_special = p->owner_request_special,
 		.expand_owner_alias = p->expand_owner_alias,
+		.reset_owner_alias = p->reset_owner_alias,
+		.transports = *p->mailbox_transport ||
+		    *p->mailbox_transport_maps || *p->fallback_transport ||
+		    *p->fallback_transport_maps,
+		.relay = *p->luser_relay,
 	};
 	if (err)
 		return err;
@@ -142,8 +174,7 @@ tables_open(const struct conf *c, struct why *why)
 	if (!lists_is_quick(tables.domains))
 		return why_set(why, EINVAL, NULL, 0,
 		    "mydestination: names a table that waits");
-	err = privs_find(p->mail_owner, &tables.owner, why);
-	return err ? err : privs_find(p->default_privs, &tables.nobody, why);
+	return privs_find(p->default_privs, &tables.nobody, why);
 }
 
 void
@@ -158,30 +189,31 @@ tables_refresh(void)
 			continue;
 		d = open_ours(t->name, &why);
 		if (!d && t->dict)
-			log_error("alias_maps: %s", why.text);
+			log_error("%s: %s", parameters[t->list], why.text);
 		dict_close(t->dict);
 		t->dict = d;
 	}
 }
 
 enum dict_result
-tables_alias(struct span name, struct arena *a, struct span *value_r,
-    struct why *why)
+tables_find(enum tables_list list, struct span name, struct arena *a,
+    struct span *value_r, struct why *why)
 {
 	for (size_t i = 0; i < tables.n; i++) {
-		enum dict_result r;
+		const struct table *t = &tables.v[i];
+		enum dict_result r = DICT_TEMPFAIL;
 
-		if (!tables.v[i].dict) {
-			why_set(why, EIO, NULL, 0,
-			    "alias database unavailable");
-			return DICT_TEMPFAIL;
-		}
-		r = dict_get(tables.v[i].dict, name, a, value_r, why);
-		if (r == DICT_TEMPFAIL) {
+		if (t->list != list)
+			continue;
+		why->text[0] = '\0';
+		if (t->dict)
+			r = dict_get(t->dict, name, a, value_r, why);
+		if (r == DICT_TEMPFAIL && t->dict)
 			log_warning("%s", why->text);
+		if (r == DICT_TEMPFAIL)
 			why_set(why, EIO, NULL, 0,
-			    "alias database unavailable");
-		}
+			    list == TABLES_ALIAS ? "alias database unavailable"
+						 : "table lookup failure");
 		if (r != DICT_ABSENT)
 			return r;
 	}
@@ -220,10 +252,4 @@ const struct privs *
 tables_nobody(void)
 {
 	return &tables.nobody;
-}
-
-const struct privs *
-tables_owner(void)
-{
-	return &tables.owner;
 }

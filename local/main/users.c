@@ -1,8 +1,8 @@
-/* What local asks of others, or tells them: proxymap and qmgr. */
+/* Who users are: proxymap knows. */
 #include "local/main/local.h"
 
-#include "base/log.h"
 #include "base/scan.h"
+#include "service/entries.h"
 
 #include <errno.h>
 
@@ -13,34 +13,12 @@ enum {
 };
 
 static struct rpc *proxymap;
-static struct rpc *qmgr;
 
 void
 users_keep(void *path)
 {
 	proxymap = rpc_new("proxymap", PACKET_MAX);
 	rpc_keep(proxymap, path);
-}
-
-void
-news_keep(void *path)
-{
-	qmgr = rpc_new("qmgr", PACKET_MAX);
-	rpc_keep(qmgr, path);
-}
-
-/* What it is not told it finds by its next scan. */
-void
-news_tell(struct span file)
-{
-	char packet[512];
-	struct buf b;
-
-	buf_init(&b, packet, sizeof(packet));
-	msg_begin(&b, MSG_NEW, 0);
-	msg_put_str(&b, MSG_FIELD_ID, file);
-	if (!qmgr || !rpc_tell(qmgr, &b))
-		log_debug("qmgr is away");
 }
 
 /* name:password:uid:gid:gecos:home:shell */
@@ -77,9 +55,9 @@ away(struct why *why, const char *text)
 	return DICT_TEMPFAIL;
 }
 
-enum dict_result
-users_find(struct span name, struct arena *a, const struct expand_user **user_r,
-    struct why *why)
+/* What proxymap answers. May sleep. */
+static enum dict_result
+ask(struct span name, struct arena *a, struct span *line_r, struct why *why)
 {
 	char packet[KEEP], *answer = arena_alloc(a, PACKET_MAX);
 	struct rpc_call call;
@@ -96,13 +74,31 @@ users_find(struct span name, struct arena *a, const struct expand_user **user_r,
 	if (rpc_ask(proxymap, &call, &b, task_after(ASK_MS)) != RPC_ANSWERED ||
 	    call.in.type != MSG_LOOKED_UP)
 		return away(why, "proxymap gave no answer");
+	*line_r = msg_str(&call.in, MSG_FIELD_VALUE);
 	switch (msg_u64(&call.in, MSG_FIELD_STATUS)) {
 	case DICT_FOUND:
-		*user_r = parse(msg_str(&call.in, MSG_FIELD_VALUE), a);
-		return *user_r ? DICT_FOUND : away(why, "a bad entry");
+		return DICT_FOUND;
 	case DICT_ABSENT:
 		return DICT_ABSENT;
 	default:
 		return away(why, "no answer of the name service");
 	}
+}
+
+enum dict_result
+users_find(struct span name, struct arena *a, const struct expand_user **user_r,
+    struct why *why)
+{
+	enum dict_result r = DICT_FOUND;
+	struct span line;
+
+	if (!entries_find(name, task_now(), &line)) {
+		r = ask(name, a, &line, why);
+		if (r == DICT_FOUND)
+			entries_put(name, line, task_now());
+	}
+	if (r != DICT_FOUND)
+		return r;
+	*user_r = parse(line, a);
+	return *user_r ? DICT_FOUND : away(why, "a bad entry");
 }

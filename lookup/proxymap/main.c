@@ -12,6 +12,7 @@
 #include "conf/params.h"
 #include "dict/dict.h"
 #include "net/channel.h"
+#include "service/entries.h"
 #include "service/msg.h"
 #include "service/service.h"
 
@@ -27,6 +28,8 @@ enum {
 	DRAIN_MS = 2000,
 	CHECK_MS = 50,
 };
+
+static const char PASSWD[] = "unix:passwd.byname";
 
 /* A daemon that asks. It lives until its last question is answered. */
 struct client {
@@ -102,12 +105,48 @@ look_up(void *arg)
 	dict_close(d);
 }
 
+static bool
+is_passwd(const struct question *q)
+{
+	return strcmp(q->table, PASSWD) == 0 ||
+	    (strncmp(q->table, "proxy:", 6) == 0 &&
+		strcmp(q->table + 6, PASSWD) == 0);
+}
+
+/* Before a name smtpd asks for the whole address, which hardly ever is one. */
+static bool
+is_address(struct span key)
+{
+	return key.n > 0 && memchr(key.p, '@', key.n);
+}
+
 /* The task of a question. */
 static void
 run(void *arg)
 {
-	task_offload(TASK_LOOKUP, look_up, arg);
-	end_question(arg);
+	struct question *q = arg;
+
+	task_offload(TASK_LOOKUP, look_up, q);
+	if (is_passwd(q) &&
+	    (q->result == DICT_FOUND ||
+		(q->result == DICT_ABSENT && is_address(q->key))))
+		entries_put(q->key, q->value, task_now());
+	end_question(q);
+}
+
+/* What many ask of one message is answered at once. */
+static bool
+is_known(struct question *q)
+{
+	struct span line;
+
+	if (!is_passwd(q) || !q->key.p ||
+	    !entries_find(q->key, task_now(), &line))
+		return false;
+	q->result = line.n > 0 ? DICT_FOUND : DICT_ABSENT;
+	q->value = line;
+	end_question(q);
+	return true;
 }
 
 /* What `service` says of the parameter: by its line of master.cf, or main.cf. */
@@ -218,11 +257,13 @@ ask(struct client *c, const struct msg_in *in)
 	c->holders++;
 	questions++;
 	if (entry)
-		snprintf(q->table, sizeof(q->table), "unix:passwd.byname");
+		snprintf(q->table, sizeof(q->table), "%s", PASSWD);
 	else if (!find_table(in, q)) {
 		end_question(q);
 		return;
 	}
+	if (is_known(q))
+		return;
 	why_set(&q->why, 1, NULL, 0, "too many questions at once");
 	if (questions > QUESTIONS_MAX || !q->key.p ||
 	    !task_spawn(run, q, "look up"))

@@ -293,19 +293,23 @@ tell(const struct msg_in *m, int fd, struct queue_id *id_r)
 }
 
 static void
-answer(struct channel *ch, uint32_t request, int err, const char *id)
+answer(struct channel *ch, struct buf *b)
 {
-	char packet[512];
-	struct buf b;
+	if (!msg_end(b, 0) || !channel_send(ch, buf_span(b), NULL, 0))
+		log_warning("who asked is gone before the answer");
+}
 
-	buf_init(&b, packet, sizeof(packet));
-	msg_begin(&b, err ? MSG_TEMPFAIL : MSG_BOUNCED, request);
+static void
+report(const struct msg_in *m, int fd, struct buf *b)
+{
+	struct queue_id id = { .text = "" };
+	int err = tell(m, fd, &id);
+
+	msg_begin(b, err ? MSG_TEMPFAIL : MSG_BOUNCED, m->id);
 	if (err)
-		msg_put_str(&b, MSG_FIELD_TEXT, span_str(strerror(-err)));
+		msg_put_str(b, MSG_FIELD_TEXT, span_str(strerror(-err)));
 	else
-		msg_put_opt(&b, MSG_FIELD_ID, span_str(id));
-	if (!msg_end(&b, 0) || !channel_send(ch, buf_span(&b), NULL, 0))
-		log_warning("the queue manager is gone before its answer");
+		msg_put_opt(b, MSG_FIELD_ID, span_str(id.text));
 }
 
 static void
@@ -313,18 +317,26 @@ converse(struct channel *ch)
 {
 	int fds[SOCK_FDS_MAX];
 	struct msg_in in = { 0 };
+	char storage[1024];
 	struct span packet;
+	struct buf b;
 	size_t n;
 
 	while (channel_recv(ch, TASK_NEVER, &packet, fds, &n) == STREAM_OK) {
-		struct queue_id id = { .text = "" };
-		int err = -EINVAL;
+		bool good = msg_read(packet, &in) && n == 1;
 
-		if (msg_read(packet, &in) && in.type == MSG_BOUNCE && n == 1)
-			err = tell(&in, fds[0], &id);
+		buf_init(&b, storage, sizeof(storage));
+		if (good && in.type == MSG_BOUNCE)
+			report(&in, fds[0], &b);
+		else if (good && in.type == MSG_FORWARD)
+			forward_message(&in, fds[0], &b);
+		else {
+			msg_begin(&b, MSG_TEMPFAIL, in.id);
+			msg_put_str(&b, MSG_FIELD_TEXT, SPAN("a bad request"));
+		}
 		while (n > 0)
 			task_close(fds[--n]);
-		answer(ch, in.id, err, id.text);
+		answer(ch, &b);
 	}
 }
 

@@ -1,12 +1,13 @@
 /*
  * cleanup.h - mail that does not come by SMTP: what programs of the machine leave
- * in maildrop/, and reports to senders.
+ * in maildrop/, what local sends on, and reports to senders.
  */
 #ifndef SMTPD_CLEANUP_CLEANUP_H
 #define SMTPD_CLEANUP_CLEANUP_H
 
 #include "conf/conf.h"
 #include "queue/intake.h"
+#include "service/msg.h"
 
 struct cleanup_params {
 	const char *myhostname;
@@ -29,8 +30,12 @@ extern struct cleanup_params params;
 /* Made once, in warm_up(), and only read after. */
 extern struct intake_conf intake_conf;
 
-/* Answers the queue manager on a connection, a struct service_conn: a task. */
+/* Answers qmgr, or local, on a connection, a struct service_conn: a task. */
 void bounce_client(void *conn);
+
+/* Takes a mail that goes on into the queue; `answer` says what came of it. May
+ * sleep. */
+void forward_message(const struct msg_in *asked, int fd, struct buf *answer);
 
 /* Takes what is in maildrop/, and waits for more, until it is cancelled. */
 void pickup_serve(void *arg);

@@ -1,6 +1,6 @@
 /*
- * cleanup - pickup and bounce: takes what lies in maildrop/ and writes reports to
- * senders. It reads what users of the machine wrote and trusts none of it, speaks
+ * cleanup - pickup and bounce: takes what lies in maildrop/ and what local sends
+ * on, and writes reports to senders. It reads what users of the machine wrote and trusts none of it, speaks
  * to no network, and opens nothing outside the queue.
  */
 #include "smtpd/cleanup/cleanup.h"
@@ -99,7 +99,7 @@ warm_up(const struct conf *c, struct why *why)
 	return 0;
 }
 
-/* A connection of the queue manager's. */
+/* A connection of the queue manager's, or of a local's. */
 struct client {
 	struct link link;
 	struct task *task;

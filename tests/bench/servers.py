@@ -1,4 +1,7 @@
-"""A suite that relays all it gets to one next hop: ours, and Postfix."""
+"""A suite that relays all it gets to one next hop: ours, and Postfix.
+
+Postfix's may be given parameters that say otherwise.
+"""
 import contextlib
 import pathlib
 import shutil
@@ -34,6 +37,7 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+local unix - n n - - local
 retry unix - - n - - error
 error unix - - n - - error
 anvil unix - - n - 1 anvil
@@ -72,7 +76,7 @@ class Ours:
 class Postfix:
     name = "postfix"
 
-    def __init__(self, sink):
+    def __init__(self, sink="", **params):
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="relay-"))
         self.top.chmod(0o755)
         self.addr, self.log = suites.own_address(), self.top / "log"
@@ -84,7 +88,8 @@ class Postfix:
                                  check=True, capture_output=True,
                                  text=True).stdout.strip()
         (self.etc / "main.cf").write_text(MAIN_CF.format(
-            top=self.top, daemons=daemons, sink=sink))
+            top=self.top, daemons=daemons, sink=sink) + "".join(
+                f"{name} = {value}\n" for name, value in params.items()))
         (self.etc / "master.cf").write_text(MASTER_CF.format(
             addr=self.addr, port=PORT))
         self.run("start")

@@ -272,7 +272,7 @@ def test_a_forward_file_that_cannot_be_trusted_is_none(make_suite, kind):
     send(suite, "ann")
     suite.wait_mbox("ann")
     suite.wait_empty()
-    suite.log.wait(r"ignoring the forward file .*/ann/\.forward: ", "local")
+    suite.log.wait(r"ignoring the file .*/ann/\.forward: ", "local")
     assert suite.mailbox("alice").messages() == []
 
 

@@ -15,6 +15,8 @@ struct world {
 	const struct row *forwards; /* by user, or "user+ext" */
 	const struct row *includes;
 	const char *away; /* an alias that cannot be looked up */
+	const struct row *transports; /* by user; "*" is who is none */
+	const char *relay;
 };
 
 static const char *
@@ -94,6 +96,14 @@ run(const struct world *w, struct expand *x)
 		case EXPAND_INCLUDE:
 			answer_text(x, find(w->includes, x->key));
 			break;
+		case EXPAND_TRANSPORT:
+			answer_text(x,
+			    find(w->transports,
+				x->user ? x->user->name : SPAN("*")));
+			break;
+		case EXPAND_RELAY:
+			answer_text(x, w->relay);
+			break;
 		case EXPAND_DONE:
 			break;
 		}
@@ -113,6 +123,7 @@ put_leaf(struct buf *b, const struct leaf *l)
 {
 	static const char *const names[] = {
 		[LEAF_MAILBOX] = "box",
+		[LEAF_PASS] = "pass",
 		[LEAF_ADDRESS] = "to",
 		[LEAF_COMMAND] = "run",
 		[LEAF_FILE] = "file",
@@ -181,7 +192,12 @@ static const struct row includes[] = {
 	{ "/run", "|cmd" },
 	{ NULL, NULL },
 };
-static const struct world world = { aliases, forwards, includes, "hidden" };
+static const struct world world = {
+	.aliases = aliases,
+	.forwards = forwards,
+	.includes = includes,
+	.away = "hidden",
+};
 
 static void
 recipients_come_to_what_tables_say(void **state)
@@ -200,7 +216,7 @@ recipients_come_to_what_tables_say(void **state)
 		{ "list@here",
 		    "to carl@x from owner-list@here; "
 		    "to dan@x from owner-list@here; "
-		    "box ann from owner-list@here" },
+		    "to ann@here from owner-list@here" },
 		{ "list-request@here", "to dan@x" },
 		{ "carl@here", "box carl; to carl@y; run cmd as carl" },
 		{ "ben+work@here", "box carl; to carl@y; run cmd as carl" },
@@ -230,7 +246,71 @@ an_owner_may_stand_for_himself(void **state)
 	c.expand_owner_alias = true;
 	check(&world, &c, "list@here",
 	    "to carl@x from ben@here; to dan@x from ben@here; "
-	    "box ann from ben@here");
+	    "to ann@here from ben@here");
+}
+
+/* What an alias of a list comes to need not be sent on because the list's is. */
+static void
+an_alias_in_a_list_may_be_its_own(void **state)
+{
+	static const struct row rows[] = {
+		{ "list", "sub" },
+		{ "owner-list", "ben" },
+		{ "sub", "ann" },
+		{ NULL, NULL },
+	};
+	const struct world w = { .aliases = rows };
+	struct expand_config c = config;
+
+	(void)state;
+	check(&w, &c, "list@here", "to ann@here from owner-list@here");
+	c.reset_owner_alias = true;
+	check(&w, &c, "list@here", "box ann from owner-list@here");
+	check(&w, &c, "sub@here", "box ann");
+}
+
+static void
+another_transport_may_deliver(void **state)
+{
+	static const struct row transports[] = {
+		{ "ann", "lmtp:a" },
+		{ "*", "lmtp:any" },
+		{ NULL, NULL },
+	};
+	const struct world w = {
+		.aliases = aliases,
+		.forwards = forwards,
+		.transports = transports,
+	};
+	struct expand_config c = config;
+
+	(void)state;
+	check(&w, &c, "ann@here", "box ann");
+	c.transports = true;
+	check(&w, &c, "ann@here", "pass lmtp:a");
+	check(&w, &c, "ann+x@here", "pass lmtp:a");
+	check(&w, &c, "zoe@here", "pass lmtp:any");
+	check(&w, &c, "all@here", "box ben; to carl@x; pass lmtp:a");
+	check(&w, &c, "carl@here", "box carl; to carl@y; run cmd as carl");
+}
+
+static void
+somebody_may_get_the_mail_of_nobody(void **state)
+{
+	struct world w = { .aliases = aliases, .relay = "ann" };
+	struct expand_config c = config;
+
+	(void)state;
+	check(&w, &c, "zoe@here", "never unknown user: \"zoe\"");
+	c.relay = true;
+	check(&w, &c, "zoe@here", "box ann");
+	check(&w, &c, "ben@here", "box ben");
+	w.relay = "zoe@x";
+	check(&w, &c, "zoe@here", "to zoe@x");
+	w.relay = "|cmd";
+	check(&w, &c, "zoe@here", "run cmd as nobody");
+	w.relay = "zoe2@here";
+	check(&w, &c, "zoe@here", "never unknown user: \"zoe2\"");
 }
 
 /* Each alias has the next one twice: that would be 2^n. */
@@ -239,7 +319,7 @@ what_grows_without_end_is_put_off(void **state)
 {
 	static char keys[64][8], values[64][32];
 	static struct row rows[65];
-	const struct world w = { rows, NULL, NULL, NULL };
+	const struct world w = { .aliases = rows };
 
 	(void)state;
 	for (int i = 0; i < 64; i++) {
@@ -256,7 +336,7 @@ a_chain_has_an_end(void **state)
 {
 	static char keys[200][8], values[200][8];
 	static struct row rows[201];
-	const struct world w = { rows, NULL, NULL, NULL };
+	const struct world w = { .aliases = rows };
 
 	(void)state;
 	for (int i = 0; i < 200; i++) {
@@ -291,6 +371,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(recipients_come_to_what_tables_say),
 		cmocka_unit_test(an_owner_may_stand_for_himself),
+		cmocka_unit_test(an_alias_in_a_list_may_be_its_own),
+		cmocka_unit_test(another_transport_may_deliver),
+		cmocka_unit_test(somebody_may_get_the_mail_of_nobody),
 		cmocka_unit_test(what_grows_without_end_is_put_off),
 		cmocka_unit_test(a_chain_has_an_end),
 		cmocka_unit_test(any_memory_will_do),
