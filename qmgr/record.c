@@ -196,6 +196,8 @@ record_orphan(const struct msg_in *result, struct worker *w)
 			.dsn = keep(op->arena, msg_str(&r, MSG_FIELD_DSN)),
 			.text = keep(op->arena, msg_str(&r, MSG_FIELD_TEXT)),
 			.time = service_wall(),
+			.told = msg_u64(&r, MSG_FIELD_NOTIFY) &
+			    QUEUE_NOTIFY_NEVER,
 		};
 	submit(op);
 }

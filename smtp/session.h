@@ -79,6 +79,7 @@ struct smtp_rcpt {
 	struct span orcpt;
 	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 	enum smtp_fate fate;
+	bool passed_on; /* the server tells the sender of success (RFC 3461) */
 	char dsn[SMTP_DSN_MAX];
 	const char *text; /* in the mail's arena */
 };

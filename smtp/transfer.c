@@ -186,6 +186,10 @@ on_delivered(struct smtp_session *s, struct smtp_rcpt *r)
 	}
 	reply_dsn(s, '2', dsn);
 	snprintf(text, sizeof(text), "%.*s", (int)reply.n, reply.p);
+	for (size_t i = 0; i < s->mail->n; i++)
+		if (!r || r == &s->mail->rcpts[i])
+			s->mail->rcpts[i].passed_on = s->features &
+			    SMTP_HAS_DSN;
 	if (r)
 		decide_rcpt(s->mail, r, SMTP_SENT, dsn, text);
 	else

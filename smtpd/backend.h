@@ -38,6 +38,7 @@ struct backend_client {
 	struct addr peer;
 	bool is_ours; /* in mynetworks */
 	bool counted;
+	unsigned discard; /* SMTPD_EHLO_... that it is not offered */
 	enum backend_bare_lf bare_lf;
 	const struct tls_facts *tls; /* NULL: in the clear */
 };

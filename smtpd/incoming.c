@@ -172,6 +172,8 @@ set_envelope(struct backend_mail *m)
 
 	m->in->envelope = (struct queue_envelope){
 		.flags = s->txn.is_8bit ? QUEUE_8BIT : 0,
+		.envid = s->txn.envid,
+		.ret = s->txn.ret,
 		.client_name = span_str(m->client->name),
 		.client_addr = span_str(m->client->addr),
 		.proto = session_protocol(s),
@@ -193,11 +195,17 @@ backend_mail_commit(struct backend_mail *m, char id_r[BACKEND_ID_MAX])
 	}
 	if (!intake_end(m->in))
 		return m->result = result_of(m->in->error);
-	for (const struct smtpd_rcpt *r = m->session->txn.rcpts; r; r = r->next)
-		if (intake_add(m->in,
-			&(struct queue_rcpt){ .addr = r->addr }) !=
-		    INTAKE_ADDED)
+	for (const struct smtpd_rcpt *r = m->session->txn.rcpts; r;
+	     r = r->next) {
+		const struct queue_rcpt given = {
+			.addr = r->addr,
+			.orcpt = r->orcpt,
+			.notify = r->notify,
+		};
+
+		if (intake_add(m->in, &given) != INTAKE_ADDED)
 			return m->result = SMTPD_DATA_FAILED;
+	}
 	set_envelope(m);
 	task_offload(TASK_DISK, commit, m);
 	if (m->result != SMTPD_DATA_OK)

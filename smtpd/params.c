@@ -61,8 +61,8 @@ const struct conf_field params_fields[] = {
 };
 const size_t params_fields_n = COUNT_OF(params_fields);
 
-static unsigned
-offered(void)
+unsigned
+params_keywords(struct span list)
 {
 	static const struct {
 		const char *word;
@@ -75,12 +75,23 @@ offered(void)
 		{ "8bitmime", SMTPD_EHLO_8BITMIME },
 		{ "starttls", SMTPD_EHLO_STARTTLS },
 		{ "auth", SMTPD_EHLO_AUTH },
+		{ "dsn", SMTPD_EHLO_DSN },
 	};
 	unsigned bits = 0;
+	struct span word;
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (!conf_list_has(params.discard_ehlo, rows[i].word))
-			bits |= rows[i].bit;
+	while (conf_list_next(&list, &word))
+		for (size_t i = 0; i < COUNT_OF(rows); i++)
+			if (span_ieq(word, span_str(rows[i].word)))
+				bits |= rows[i].bit;
+	return bits;
+}
+
+static unsigned
+offered(void)
+{
+	unsigned bits = ~params_keywords(span_str(params.discard_ehlo));
+
 	if (!resources.tls.offered)
 		bits &= ~(unsigned)SMTPD_EHLO_STARTTLS;
 	if (params.disable_vrfy)
@@ -358,6 +369,9 @@ params_open(const struct conf *c, struct why *why)
 		return -EINVAL;
 	if (maps_open(c, "smtpd_sender_login_maps", &resources.sender_logins,
 		why) < 0)
+		return -EINVAL;
+	if (maps_open(c, "smtpd_discard_ehlo_keyword_address_maps",
+		&resources.discard_ehlo, why) < 0)
 		return -EINVAL;
 	resources.routing = routing_open(c, why);
 	if (!resources.routing)

@@ -391,6 +391,7 @@ greet_and_converse(struct client *c, bool welcome)
 		session_crowded(&c->session, backend_config(), &facts,
 		    &c->stream->out);
 	c->session.tls = tls;
+	c->session.ehlo &= ~c->who.discard;
 	converse(c);
 }
 

@@ -108,6 +108,7 @@ enum {
 	SMTPD_EHLO_8BITMIME = BIT(4),
 	SMTPD_EHLO_STARTTLS = BIT(5), /* and so whether it works */
 	SMTPD_EHLO_AUTH = BIT(6),
+	SMTPD_EHLO_DSN = BIT(7), /* RFC 3461 */
 };
 
 typedef bool smtpd_word_fn(struct span word);
@@ -144,12 +145,16 @@ struct smtpd_config {
 struct smtpd_rcpt {
 	struct smtpd_rcpt *next;
 	struct span addr; /* canonical */
+	struct span orcpt; /* decoded: "rfc822;a@b"; ->n 0: not said */
+	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 };
 
 struct smtpd_txn {
 	struct span sender; /* canonical */
 	uint64_t size; /* that the client announced */
 	bool is_8bit;
+	struct span envid; /* decoded; ->p NULL: not said */
+	unsigned ret; /* QUEUE_RET_...; 0: not said */
 	bool discard; /* take it and lose it */
 	size_t n;
 	size_t overshoot;
@@ -176,8 +181,10 @@ struct smtpd_session {
 	struct smtpd_txn txn;
 	struct access_facts facts;
 	unsigned lists; /* with SMTPD_WANT_ACCESS */
-	struct span addr; /* that is being checked */
+	struct smtpd_rcpt checked; /* a recipient that is being checked */
 
+	unsigned
+	    ehlo; /* SMTPD_EHLO_..., of ->config; who begins may take some */
 	bool esmtp;
 	bool tls; /* set by who begins with it, after session_init() */
 	bool denied; /* since the connection */

@@ -77,7 +77,7 @@ MUST_USE bool queue_name_id(const char *name, struct queue_id *id_r);
 struct queue_rcpt {
 	struct span addr; /* where it goes: after virtual aliases */
 	struct span orig; /* as it was given; empty: the same */
-	struct span orcpt; /* RFC 3461 */
+	struct span orcpt; /* RFC 3461, decoded: "rfc822;a@b" */
 	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 };
 
@@ -90,7 +90,7 @@ enum {
 struct queue_envelope {
 	int64_t arrived; /* wall clock, microseconds */
 	struct span sender;
-	struct span envid;
+	struct span envid; /* RFC 3461, decoded */
 	unsigned ret; /* QUEUE_RET_...; 0: not said */
 	unsigned flags; /* QUEUE_8BIT ... */
 	struct span client_name; /* "unknown" if not known */

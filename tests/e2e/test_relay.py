@@ -131,8 +131,8 @@ def test_commands_go_together_and_recipients_fare_on_their_own(sender):
             "EHLO mail.example.test",
             "MAIL FROM:<bob@client.test> SIZE=" + hop.sessions[0].commands[
                 1].split("SIZE=")[1],
-            "RCPT TO:<a@b.test>", "RCPT TO:<c@b.test>", "RCPT TO:<d@b.test>",
-            "DATA"]
+            *(f"RCPT TO:<{who}@b.test> ORCPT=rfc822;{who}@b.test"
+              for who in "acd"), "DATA"]
 
 
 STAGES = {

@@ -510,7 +510,7 @@ dsn_is_passed_on_where_it_is_known(void **state)
 	p->mail.ret = 2;
 	p->mail.envid = SPAN("QQ314159");
 	p->rcpts[0].notify = QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY;
-	p->rcpts[0].orcpt = SPAN("rfc822;r+2B0@b");
+	p->rcpts[0].orcpt = SPAN("rfc822;r+0@b");
 	take_turn(p, "dsn", "S: 220 hi");
 	buf_drop(&p->out, p->out.n);
 	take_turn(p, "dsn", "S: 250-hop");
