@@ -115,6 +115,28 @@ def test_maxproc_bounds_deliveries_of_the_service(make_suite):
         a.wait_empty()
 
 
+def test_a_name_server_that_is_changed_counts_after_a_reload(make_suite):
+    a = with_smtp(make_suite())
+    old = {("b.test", "MX"): [(1, "old.b.test")],
+           ("old.b.test", "A"): [own_address()]}
+    with NextHop(own_address(), PORT_BASE + 25) as hop, \
+            NameServer(a.addr, PORT_BASE + 53, old), \
+            NameServer(a.addr, PORT_BASE + 54, {
+                ("b.test", "MX"): [(1, "new.b.test")],
+                ("new.b.test", "A"): [hop.address[0]]}) as new:
+        a.start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        a.log.wait(r"relay=none, .*status=deferred")
+        before, = a.pids("dnsd")
+        a.set(dns_servers=f"{a.addr}@{PORT_BASE + 54}").reload()
+        wait_for("the old resolver's end",
+                 lambda: before not in a.pids("dnsd"))
+        a.run("postqueue", "-c", a.etc, "-f")
+        wait_for("the mail", lambda: hop.messages)
+        assert new.asked
+        a.wait_empty()
+
+
 def test_commands_go_together_and_recipients_fare_on_their_own(sender):
     with NextHop(own_address(), rcpt=["250 2.1.5 ok", "550 5.1.1 nobody",
                                       "450 4.2.0 full"]) as hop:
