@@ -335,17 +335,41 @@ shake_hands(struct connection *c, struct job *j)
 	return false;
 }
 
+/* Who knows only 7 bits gets no more (RFC 6152, section 3). */
+static bool
+needs_conversion(const struct connection *c, const struct job *j)
+{
+	return j->mail.is_8bit && !params.no_conversion &&
+	    !(c->session.features & SMTP_HAS_8BITMIME);
+}
+
+/* It is the mail's fault, and not the server's. */
+static void
+give_up(struct connection *c, struct job *j, enum smtp_fate fate,
+    const char *dsn, const char *text)
+{
+	mail_decide(&j->mail, fate, dsn, text);
+	session_broken(&c->session, SMTP_LOST);
+	c->session.site = false;
+}
+
 static void
 send_content(struct connection *c, struct job *j)
 {
-	enum stream_result r = content_send(c->stream, j,
-	    params.data_xfer_timeout, (size_t)params.line_limit);
+	enum content_result sent = CONTENT_SENT;
+	enum stream_result r;
 
+	if (needs_conversion(c, j))
+		sent = content_send_converted(c->stream, j,
+		    params.data_xfer_timeout, (size_t)params.line_limit, &r);
+	else
+		r = content_send(c->stream, j, params.data_xfer_timeout,
+		    (size_t)params.line_limit);
 	if (j->corrupt) {
-		mail_decide(&j->mail, SMTP_SOFT, "4.3.0",
-		    "queue file is damaged");
-		session_broken(&c->session, SMTP_LOST);
-		c->session.site = false;
+		give_up(c, j, SMTP_SOFT, "4.3.0", "queue file is damaged");
+	} else if (sent == CONTENT_TOO_DEEP) {
+		give_up(c, j, SMTP_BOUNCED, "5.6.3",
+		    "MIME nesting exceeds safety limit");
 	} else if (r == STREAM_OK) {
 		session_content(&c->session);
 	} else {

@@ -33,6 +33,7 @@ static const struct row rows[] = {
 	SAME(CONF_LIST, known_ports, "known_tcp_ports"),
 	SAME(CONF_LIST, protocols, "inet_protocols"),
 	SAME(CONF_LIST, interfaces, "inet_interfaces"),
+	SAME(CONF_BOOL, no_conversion, "disable_mime_output_conversion"),
 	EACH(CONF_STR, helo_name, "smtp_helo_name", "lmtp_lhlo_name"),
 	EACH(CONF_TIME, helo_timeout, "smtp_helo_timeout", "lmtp_lhlo_timeout"),
 	EACH(CONF_LIST, discard_words, "smtp_discard_ehlo_keywords",

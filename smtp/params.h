@@ -41,6 +41,7 @@ struct params {
 	int64_t line_limit;
 	bool randomize;
 	bool skip_5xx_greeting;
+	bool no_conversion; /* disable_mime_output_conversion */
 	bool cache_on_demand;
 	int64_t cache_time;
 	int64_t reuse_time;

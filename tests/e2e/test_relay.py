@@ -1,5 +1,7 @@
 """Mail goes out: to other suites by DNS, and to next hops of all manners."""
+import email
 import re
+import smtplib
 import ssl
 import threading
 
@@ -505,3 +507,61 @@ def test_a_qmgr_that_dies_sends_nothing_twice(sender):
         hop.sessions[0].send("250 2.0.0 taken")
         a.wait_empty()
         assert len(hop.messages) == 1
+
+
+SEVEN_BITS = ("PIPELINING", "SIZE 10240000")
+
+
+def send_8bit(suite, data):
+    with smtplib.SMTP(*suite.smtp, timeout=30,
+                      source_address=(OURS, 0)) as smtp:
+        smtp.ehlo("client.test")
+        assert smtp.mail("alice@example.test", ["BODY=8BITMIME"])[0] == 250
+        assert smtp.rcpt("x@b.test")[0] == 250
+        assert smtp.data(data)[0] == 250
+
+
+def test_8_bits_are_converted_for_a_server_of_seven(sender):
+    """Much of it, so that it goes in many pieces."""
+    text = "".join(f"{n} grün= und \t\u00e9 \n" for n in range(20000))
+    parts = [f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n"
+             f"Content-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n"] * 2
+    data = ("Subject: much\r\nMIME-Version: 1.0\r\nContent-Type: "
+            "multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit"
+            "\r\n\r\n" + "".join(parts) + "--b--\r\n").encode()
+    with NextHop(own_address(), extensions=SEVEN_BITS) as hop:
+        a = sender(hop)
+        send_8bit(a, data)
+        assert outcome(a)[1] == "sent"
+        assert "BODY" not in hop.sessions[0].commands[1]
+        raw, = hop.messages
+    assert raw.isascii()
+    assert max(len(line) for line in raw.split(b"\r\n")) < 78 + 900
+    found = email.message_from_bytes(raw)
+    assert found["Content-Transfer-Encoding"] == "7bit"
+    for part in found.get_payload():
+        assert part["Content-Transfer-Encoding"] == "quoted-printable"
+        assert part.get_payload(decode=True).decode() == \
+            text.replace("\n", "\r\n")
+
+
+def test_8_bits_go_as_they_are_where_it_is_said_so(sender):
+    data = "Content-Transfer-Encoding: 8bit\r\n\r\ngrün\r\n".encode()
+    with NextHop(own_address(), extensions=SEVEN_BITS) as hop:
+        send_8bit(sender(hop, disable_mime_output_conversion="yes"), data)
+        wait_for("the mail", lambda: hop.messages)
+        assert hop.messages[0].endswith(data)
+    with NextHop(own_address()) as hop:
+        send_8bit(sender(hop), data)
+        wait_for("the mail", lambda: hop.messages)
+        assert hop.messages[0].endswith(data)
+        assert hop.sessions[0].commands[1].endswith(" BODY=8BITMIME")
+
+
+def test_what_is_nested_too_deep_cannot_be_converted(sender):
+    with NextHop(own_address(), extensions=SEVEN_BITS) as hop:
+        a = sender(hop)
+        send_8bit(a, b"Content-Type: message/rfc822\r\n\r\n" * 120)
+        assert outcome(a) == ("5.6.3", "bounced",
+                              "MIME nesting exceeds safety limit")
+        assert not hop.messages
