@@ -133,7 +133,7 @@ keep(struct arena *a, struct span s)
 /* False: whether we have a password for it cannot be found out. */
 static bool
 configure(struct connection *c, const struct job *j, const struct host *h,
-    enum smtp_level level, struct fault *fault_r)
+    const struct policy *policy, struct fault *fault_r)
 {
 	struct smtp_config *g = &c->config;
 	struct why why;
@@ -141,11 +141,13 @@ configure(struct connection *c, const struct job *j, const struct host *h,
 	c->nexthop = keep(c->arena, j->nexthop);
 	c->host = keep(c->arena, span_str(h->name)).p;
 	c->relay = name_of(c->arena, h, true);
+	c->tls = policy->context;
+	c->sender = keep(c->arena, j->mail.sender);
 	*g = (struct smtp_config){
 		.lmtp = params.lmtp,
 		.helo = span_str(params.helo_name),
 		.peer = span_str(name_of(c->arena, h, false)),
-		.level = level,
+		.level = policy->level,
 		.discard = params.discard,
 		.skip_5xx_greeting = params.skip_5xx_greeting,
 		.auth_soft = params.sasl_soft,
@@ -154,8 +156,9 @@ configure(struct connection *c, const struct job *j, const struct host *h,
 		.no_plaintext_tls = conf_list_has(params.sasl_tls_options,
 		    "noplaintext"),
 	};
-	switch (params_credentials(span_str(h->name), j->nexthop, c->arena,
-	    &g->user, &g->password, &why)) {
+	switch (params_credentials(&(struct params_peer){ span_str(h->name),
+				       j->nexthop, j->mail.sender },
+	    c->arena, &g->user, &g->password, &why)) {
 	case DICT_FOUND:
 		g->with_auth = true;
 		return true;
@@ -171,8 +174,8 @@ configure(struct connection *c, const struct job *j, const struct host *h,
 }
 
 struct connection *
-connection_open(struct job *j, const struct host *h, enum smtp_level level,
-    struct fault *fault_r)
+connection_open(struct job *j, const struct host *h,
+    const struct policy *policy, struct fault *fault_r)
 {
 	struct connection *c;
 	int fd = connect_to(&h->addr);
@@ -189,7 +192,7 @@ connection_open(struct job *j, const struct host *h, enum smtp_level level,
 	c->stream = stream_new(fd, IN_MAX, SMTP_OUT_MAX);
 	c->arena = arena_new(MEMORY_MAX);
 	c->made = task_now();
-	if (!configure(c, j, h, level, fault_r))
+	if (!configure(c, j, h, policy, fault_r))
 		return connection_free(c);
 	session_init(&c->session, &c->config, &j->mail, &c->stream->out);
 	return c;
@@ -309,8 +312,8 @@ static bool
 shake_hands(struct connection *c, struct job *j)
 {
 	struct tls_facts f = { 0 };
-	enum stream_result r = stream_starttls(c->stream, params.tls.context,
-	    c->host, task_after(params.tls.timeout), &f);
+	enum stream_result r = stream_starttls(c->stream, c->tls, c->host,
+	    task_after(params.tls.timeout), &f);
 
 	switch (r) {
 	case STREAM_OK:

@@ -1,8 +1,10 @@
 """Mail goes out: to other suites by DNS, and to next hops of all manners."""
+import base64
 import email
 import re
 import smtplib
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -565,3 +567,96 @@ def test_what_is_nested_too_deep_cannot_be_converted(sender):
         assert outcome(a) == ("5.6.3", "bounced",
                               "MIME nesting exceeds safety limit")
         assert not hop.messages
+
+
+def test_hosts_can_be_those_of_the_file(make_suite):
+    """smtp_host_lookup = native: /etc/hosts, and no name server is asked."""
+    with NextHop("127.0.0.1") as hop:
+        a = with_smtp(make_suite(), smtp_host_lookup="native")
+        port = hop.address[1]
+        a.files["routes"] = f"b.test smtp:[localhost]:{port}\n" \
+            f"c.test smtp:[nowhere.test]:{port}\n"
+        a.set(transport_maps=f"texthash:{a.etc}/routes").start()
+        for name in "bc":
+            a.send(MESSAGE, to=f"x@{name}.test", bind=OURS)
+        a.log.wait(r"relay=localhost\[127\.0\.0\.1\]:\d+, .*status=sent")
+        dsn, status, text = outcome(a, "x@c.test")
+        assert (dsn, status) == ("5.4.4", "bounced")
+        assert text.startswith("Host or domain name not found.")
+
+
+def test_tls_depends_on_the_next_hop(make_suite):
+    """smtp_tls_policy_maps, by the next hop as it is written."""
+    cert = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    a = with_smtp(make_suite(), smtp_tls_security_level="none")
+    cert.load_cert_chain(make_certificate(a.etc / "hop.pem", "hop.test"))
+    with NextHop(own_address(), tls=cert,
+                 extensions=["STARTTLS", "SIZE"]) as hop, \
+            NextHop(own_address()) as plain:
+        a.files["policy"] = f"{hop.hop} may\n{plain.hop} encrypt\n" \
+            "[bad.test] secure match=x\n"
+        a.files["routes"] = f"tls.test smtp:{hop.hop}\n" \
+            f"plain.test smtp:{plain.hop}\nbad.test smtp:[bad.test]\n"
+        a.services["smtp-out"] = "smtp unix - - n - 100 smtp"
+        a.set(smtp_tls_policy_maps=f"texthash:{a.etc}/policy",
+              transport_maps=f"texthash:{a.etc}/routes").start()
+        for name in ("tls", "plain", "bad"):
+            a.send(MESSAGE, to=f"x@{name}.test", bind=OURS)
+        assert outcome(a, "x@tls.test")[1] == "sent"
+        assert hop.sessions[0].tls
+        dsn, status, text = outcome(a, "x@plain.test")
+        assert (dsn, status) == ("4.7.4", "deferred")
+        assert text.startswith("TLS is required, but was not offered by host")
+        assert outcome(a, "x@bad.test") == (
+            "4.7.5", "deferred", "client TLS configuration problem")
+        assert not plain.messages
+
+
+def test_the_login_can_depend_on_the_sender(make_suite):
+    with NextHop(own_address(), extensions=["AUTH PLAIN", "PIPELINING"]) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop, service_workers="1",
+                      smtp_sasl_auth_enable="yes",
+                      smtp_sasl_security_options="",
+                      smtp_sender_dependent_authentication="yes",
+                      smtp_destination_concurrency_limit="1",
+                      initial_destination_concurrency="1")
+        a.files["logins"] = ("ann@a.test ann:one\n@c.test c:two\n"
+                             f"{hop.hop} all:three\n")
+        a.set(smtp_sasl_password_maps=f"texthash:{a.etc}/logins").start()
+        senders = ["ann@a.test", "x@c.test", "ben@a.test"] * 3
+        for sender in senders:
+            a.send(MESSAGE, to="x@b.test", sender=sender, bind=OURS)
+        a.wait_empty()
+        wanted = {"ann@a.test": b"\0ann\0one", "x@c.test": b"\0c\0two",
+                  "ben@a.test": b"\0all\0three"}
+        seen = set()
+        for commands in hop.commands():
+            login, = [base64.b64decode(c.split()[2]) for c in commands
+                      if c.startswith("AUTH")]
+            for command in commands:
+                if command.startswith("MAIL"):
+                    sender = re.search("<(.*?)>", command)[1]
+                    assert login == wanted[sender]
+                    seen.add(sender)
+        assert seen == set(wanted) and len(hop.messages) == len(senders)
+
+
+def test_authorities_can_lie_in_a_folder(make_suite):
+    """smtp_tls_CApath: read at the start, as there are no files later."""
+    a = with_smtp(make_suite(), smtp_tls_security_level="may",
+                  smtp_tls_loglevel="1")
+    pem = make_certificate(a.etc / "hop.pem", "hop.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    folder = a.etc / "trusted"
+    folder.mkdir()
+    name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", pem],
+                          capture_output=True, check=True).stdout.decode()
+    (folder / (name.strip() + ".0")).write_bytes(pem.read_bytes())
+    (folder / "README").write_text("nothing to be read")
+    with NextHop(own_address(), tls=context,
+                 extensions=["STARTTLS"]) as hop:
+        a.set(relayhost=hop.hop, smtp_tls_CApath=folder).start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        a.log.wait(r"^Trusted TLS connection established to")
+        assert outcome(a)[1] == "sent"
