@@ -214,6 +214,28 @@ schedule(struct message *m, size_t n, const struct route *r, struct batch *b)
 	scheduler_add(b, t, key, (uint32_t)n);
 }
 
+/*
+ * All recipients go where a table has sent the message: "transport:nexthop", or
+ * each to his domain. False: there is no memory to say so.
+ */
+static bool
+use_filter(struct message *m, struct route *r)
+{
+	struct span nexthop = m->body->m.envelope.filter;
+	struct span transport = span_cut(&nexthop, ':');
+	const char *at = strrchr(r->rcpt, '@');
+
+	if (transport.n == 0)
+		return true;
+	r->class = CLASS_DEFAULT;
+	r->transport = arena_dup(m->arena, transport);
+	if (nexthop.n > 0)
+		r->nexthop = arena_dup(m->arena, nexthop);
+	else if (at)
+		r->nexthop = at + 1;
+	return r->transport && r->nexthop;
+}
+
 static void
 route_one(struct message *m, size_t n, struct batch *b)
 {
@@ -227,6 +249,10 @@ route_one(struct message *m, size_t n, struct batch *b)
 		log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
 		decide_here(m, n, QUEUE_DELAYED, "4.3.0",
 		    "address resolver failure");
+		return;
+	}
+	if (!use_filter(m, &r)) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.0", "out of memory");
 		return;
 	}
 	to->rcpt = r.rcpt;

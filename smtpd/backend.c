@@ -349,7 +349,7 @@ evaluate(struct question *q, backend_note_fn *note, void *arg)
 			answer_owners(q);
 			break;
 		case ACCESS_WANT_NOTE:
-			note(q->e.what, q->e.note, arg);
+			note(&q->e, arg);
 			access_answer_note(&q->e);
 			break;
 		}

@@ -149,6 +149,11 @@ struct smtpd_rcpt {
 	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 };
 
+struct smtpd_text {
+	struct smtpd_text *next;
+	struct span text;
+};
+
 struct smtpd_txn {
 	struct span sender; /* canonical */
 	uint64_t size; /* that the client announced */
@@ -156,6 +161,12 @@ struct smtpd_txn {
 	struct span envid; /* decoded; ->p NULL: not said */
 	unsigned ret; /* QUEUE_RET_...; 0: not said */
 	bool discard; /* take it and lose it */
+	bool hold; /* it waits until it is released */
+	bool effect_lost; /* there was no room for what a table wanted */
+	struct span filter; /* "transport:nexthop"; ->n 0: none */
+	struct span redirect; /* who gets it in place of all */
+	struct smtpd_text *prepends; /* fields, in their order */
+	struct smtpd_text *copies; /* addresses */
 	size_t n;
 	size_t overshoot;
 	struct smtpd_rcpt *rcpts;
@@ -229,6 +240,12 @@ enum smtpd_want session_timeout(struct smtpd_session *s);
 enum smtpd_want session_shutdown(struct smtpd_session *s);
 enum smtpd_want session_access(struct smtpd_session *s,
     const struct access_verdict *verdict);
+/*
+ * While a verdict is wanted: a table wants this done with the mail. Before MAIL
+ * there is none, and nothing to be done.
+ */
+void session_effect(struct smtpd_session *s, enum access_effect effect,
+    struct span arg);
 enum smtpd_want session_space(struct smtpd_session *s, bool is_room);
 enum smtpd_want session_data(struct smtpd_session *s, enum smtpd_data result);
 enum smtpd_want session_committed(struct smtpd_session *s,

@@ -84,6 +84,7 @@ struct queue_rcpt {
 enum {
 	QUEUE_8BIT = 1 << 0, /* BODY=8BITMIME */
 	QUEUE_SMTPUTF8 = 1 << 1,
+	QUEUE_TO_HOLD = 1 << 2, /* from incoming/ it goes to hold/ */
 };
 
 /* All about a message but its content and recipients. */
@@ -100,6 +101,8 @@ struct queue_envelope {
 	struct span helo;
 	struct span sasl_method;
 	struct span sasl_user;
+	struct span
+	    filter; /* "transport:nexthop", for all recipients; or empty */
 };
 
 /*
