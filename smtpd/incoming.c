@@ -169,6 +169,16 @@ log_mail(const struct backend_mail *m)
 	intake_log_id(m->in);
 }
 
+/* That of a table goes first; who is redirected gets it without (access(5)). */
+static struct span
+filter_of(const struct smtpd_session *s)
+{
+	if (s->txn.redirect.n > 0)
+		return SPAN("");
+	return s->txn.filter.n > 0 ? s->txn.filter
+				   : span_str(params.content_filter);
+}
+
 static void
 set_envelope(struct backend_mail *m)
 {
@@ -177,8 +187,7 @@ set_envelope(struct backend_mail *m)
 	m->in->envelope = (struct queue_envelope){
 		.flags = (s->txn.is_8bit ? QUEUE_8BIT : 0U) |
 		    (s->txn.hold ? QUEUE_TO_HOLD : 0U),
-		/* Who is redirected gets it without (access(5)). */
-		.filter = s->txn.redirect.n ? SPAN("") : s->txn.filter,
+		.filter = filter_of(s),
 		.envid = s->txn.envid,
 		.ret = s->txn.ret,
 		.client_name = span_str(m->client->name),

@@ -23,6 +23,7 @@ const struct conf_field params_fields[] = {
 	CONF_FIELD(CONF_STR, struct params, smtpd_banner),
 	CONF_FIELD(CONF_STR, struct params, recipient_delimiter),
 	ROW(CONF_STR, null_key, "smtpd_null_access_lookup_key"),
+	ROW(CONF_LIST, content_filter, "content_filter"),
 	ROW(CONF_LIST, discard_ehlo, "smtpd_discard_ehlo_keywords"),
 	ROW(CONF_LIST, parents, "parent_domain_matches_subdomains"),
 	ROW(CONF_LIST, classes, "smtpd_restriction_classes"),

@@ -24,6 +24,7 @@ struct params {
 	const char *null_key;
 	const char *discard_ehlo;
 	const char *parents;
+	const char *content_filter;
 	const char *classes;
 	bool helo_required;
 	bool disable_vrfy;

@@ -404,6 +404,7 @@ begin(struct dropped *d)
 	d->in->sender_name = d->person;
 	d->in->envelope.envid = d->envid;
 	d->in->envelope.ret = d->ret;
+	d->in->envelope.filter = span_str(params.content_filter);
 	d->in->envelope.flags = d->is_8bit ? QUEUE_8BIT : 0;
 	snprintf(by, sizeof(by), ", from userid %lu", (unsigned long)d->uid);
 	cleanup_received(d->in, by);

@@ -1,5 +1,6 @@
 """What tables do with mail beside taking or refusing it: access(5)."""
 import re
+import smtplib
 
 import pytest
 
@@ -108,3 +109,22 @@ def test_what_cannot_be_done_is_told_and_the_mail_goes_on(suite):
     suite.mailbox("alice").wait(2)
     suite.log.wait(r'NOQUEUE: warn: .*REDIRECT with "nobody" cannot be done')
     suite.log.wait(r'NOQUEUE: warn: .*FILTER with "x" cannot be done')
+
+
+def test_content_filter_is_for_all_mail_but_what_comes_back(make_suite):
+    with NextHop(own_address()) as hop:
+        suite = make_suite(content_filter=f"smtp:{hop.hop}",
+                           smtp_tcp_port=PORT_BASE + 25,
+                           myorigin="example.test")
+        suite.services["out"] = "smtp unix - - n - 100 smtp"
+        suite.services["back"] = (f"{suite.addr}:10026 inet n - n - 10 smtpd "
+                                  "-o content_filter=")
+        suite.start()
+        suite.send(MESSAGE)
+        suite.run("sendmail", "alice", stdin=b"Subject: y\n\ny\n")
+        wait_for("two mails", lambda: len(hop.messages) == 2)
+        with smtplib.SMTP(suite.addr, 10026, timeout=30) as back:
+            back.sendmail("x@a.test", "alice@example.test", MESSAGE)
+        suite.mailbox("alice").wait(1)
+        suite.wait_empty()
+        assert len(hop.messages) == 2
