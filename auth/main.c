@@ -198,6 +198,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "authd",
+		.summary = "knows the users and verifies their passwords",
 		.user = SERVICE_AUTH,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX |
 		    SANDBOX_FILES,

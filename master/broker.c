@@ -211,6 +211,8 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "broker",
+		.summary =
+		    "gives sessions and deliveries a process of their owner",
 		.user = SERVICE_ROOT,
 		.fields = fields,
 		.fields_n = COUNT_OF(fields),

@@ -6,6 +6,7 @@
  * master -c DIR [-f] [-r FD]: -f stays with the terminal; FD is told when all
  * is ready (`postrider start` waits for it).
  */
+#include "base/help.h"
 #include "base/log.h"
 #include "base/scan.h"
 #include "base/sock.h"
@@ -37,6 +38,16 @@ enum {
 	LOG_BUFFER = 8 << 20, /* bytes of lines that wait for postlogd */
 	REPLACE_TIME = 30 * 1000, /* ms for the oldest sessions to end */
 };
+
+static const char help[] =
+    "usage: master -c DIR [-f] [-r FD]\n"
+    "Starts, watches, replaces and ends the daemons of the mail system. People start\n"
+    "it by `postrider start`.\n"
+    "\n"
+    "  -c DIR  the directory of main.cf and master.cf\n"
+    "  -f      stays with the terminal\n"
+    "  -r FD   gets a byte when all is ready\n"
+    "More in master(8).\n";
 
 static struct {
 	const char *dir;
@@ -378,6 +389,8 @@ main(int argc, char **argv)
 {
 	struct why why;
 
+	if (help_asked(argc, argv, help))
+		return 0;
 	if (!take_options(argc, argv)) {
 		fprintf(stderr, "master: is started by `postrider start`\n");
 		return EX_USAGE;

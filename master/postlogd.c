@@ -124,6 +124,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "postlogd",
+		.summary = "writes the log of all processes",
 		.user = SERVICE_OWNER,
 		.sandbox = SANDBOX_STDIO | SANDBOX_UNIX | SANDBOX_FILES,
 		.fields = fields,

@@ -3,6 +3,7 @@
  * its configuration anew, and says how it is.
  */
 #include "base/clock.h"
+#include "base/help.h"
 #include "base/scan.h"
 #include "base/sock.h"
 #include "conf/params.h"
@@ -33,6 +34,23 @@ enum {
 	ANSWER_TIME = 5000,
 	FAILED = 1,
 };
+
+static const char help[] =
+    "usage: postrider [-c DIR] COMMAND\n"
+    "Starts and ends the mail system, and says how it is.\n"
+    "\n"
+    "  start            starts it, and returns when it is ready\n"
+    "  start-fg         starts it, and stays\n"
+    "  stop             ends it; what is under way gets some seconds\n"
+    "  abort            ends it at once\n"
+    "  reload           has it read its configuration anew\n"
+    "  status           says what runs, and counts it\n"
+    "  check            says what is wrong with the configuration, and what in it\n"
+    "                   has no effect\n"
+    "  set-permissions  makes the directories and gives commands their group\n"
+    "\n"
+    "  -c DIR           the directory of main.cf and master.cf\n"
+    "More in postrider(1).\n";
 
 struct params {
 	const char *queue_directory;
@@ -545,6 +563,8 @@ main(int argc, char **argv)
 	const char *option = NULL;
 	int c;
 
+	if (help_asked(argc, argv, help))
+		return 0;
 	while ((c = getopt(argc, argv, "+c:")) != -1) {
 		if (c != 'c')
 			return usage();

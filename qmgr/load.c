@@ -41,6 +41,18 @@ make_due(struct message *m)
 	line_up(m);
 }
 
+static void
+wait_or_line_up(struct message *m, int64_t due)
+{
+	m->due = due;
+	if (m->place == QUEUE_DEFERRED && due > service_wall() / 1000000) {
+		m->phase = MESSAGE_DEFERRED;
+		deferred_add(&qmgr.deferred, m);
+	} else {
+		line_up(m);
+	}
+}
+
 void
 arrive(enum queue_place place, const char *name, int64_t due, bool told)
 {
@@ -56,21 +68,14 @@ arrive(enum queue_place place, const char *name, int64_t due, bool told)
 	}
 	m = message_new(place, name, &id);
 	m->told = told;
-	m->due = due;
 	hash_add(&qmgr.messages, &m->by_id);
-	if (place == QUEUE_DEFERRED && due > service_wall() / 1000000) {
-		m->phase = MESSAGE_DEFERRED;
-		deferred_add(&qmgr.deferred, m);
-	} else {
-		line_up(m);
-	}
+	wait_or_line_up(m, due);
 }
 
-void
-forget(struct message *m)
+/* Gives back what it holds of the limits. */
+static void
+make_room(const struct message *m)
 {
-	if (m->phase == MESSAGE_DEFERRED)
-		deferred_remove(&qmgr.deferred, m);
 	if (m->body) {
 		qmgr.active--;
 		qmgr.rcpts -= m->body->m.n;
@@ -80,9 +85,32 @@ forget(struct message *m)
 		qmgr.room_wanted = false;
 		bell_ring(&qmgr.arrivals);
 	}
+}
+
+void
+forget(struct message *m)
+{
+	if (m->phase == MESSAGE_DEFERRED)
+		deferred_remove(&qmgr.deferred, m);
+	make_room(m);
 	link_remove(&m->in_line);
 	hash_remove(&qmgr.messages, &m->by_id);
 	message_free(m);
+	bell_ring(&qmgr.released);
+}
+
+/* It stays the same in memory: of a hundred thousand, new ones would be holes. */
+void
+put_off(struct message *m, const struct queue_name *name, int64_t due)
+{
+	must(m->refs == 0 && !link_is_on(&m->in_line));
+	make_room(m);
+	message_unload(m);
+	m->place = QUEUE_DEFERRED;
+	m->name = *name;
+	m->told = false;
+	m->waits_for_agent = false;
+	wait_or_line_up(m, due);
 	bell_ring(&qmgr.released);
 }
 
@@ -261,6 +289,7 @@ take_in(struct message *m, const struct queue_message *read, int fd)
 	}
 	m->body = b;
 	qmgr.active++;
+	qmgr.loaded++;
 	qmgr.rcpts += b->m.n;
 	activate(m);
 }

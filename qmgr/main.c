@@ -9,7 +9,10 @@
 #include "qmgr/fleet.h"
 #include "service/service.h"
 
+#include <malloc.h>
+
 enum {
+	LARGE = 256 << 10, /* bytes */
 	DRAIN_MS = 4000, /* for deliveries under way: a stop takes 5 s */
 };
 
@@ -74,10 +77,22 @@ drain(void)
 	task_cancel_others();
 }
 
+/*
+ * The C library would learn from one large list that all thresholds should be as
+ * large, and hold on to that much in each thread's heap from then on.
+ */
+static void
+fix_thresholds(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, LARGE);
+}
+
 static void
 serve(void *arg)
 {
 	(void)arg;
+	fix_thresholds();
 	bell_init(&qmgr.arrivals, "messages to read");
 	bell_init(&qmgr.dispatch, "entries to deliver");
 	bell_init(&qmgr.record, "results to record");
@@ -107,6 +122,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "qmgr",
+		.summary = "owns the queue, and has mail delivered",
 		.user = SERVICE_OWNER,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
 		    SANDBOX_UNIX | SANDBOX_FILES,

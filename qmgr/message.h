@@ -59,7 +59,6 @@ struct message {
 	struct queue_name name;
 	bool told; /* that it is complete, since its reading began */
 	bool waits_for_agent; /* one has it still, of a former life */
-	bool releasing; /* somebody wants to change its file */
 	unsigned refs;
 	int64_t due; /* seconds */
 	size_t heap_index; /* among the deferred, while it is */

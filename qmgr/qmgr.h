@@ -47,6 +47,7 @@ struct qmgr {
 	struct link due; /* and from deferred/: they take turns */
 	bool due_has_turn;
 	size_t active; /* messages that are loaded */
+	size_t loaded; /* since memory was given back */
 	size_t rcpts; /* their recipients */
 	size_t fds; /* held open */
 	bool room_wanted; /* a loader stopped at a limit */
@@ -59,6 +60,7 @@ struct qmgr {
 	struct bell scan; /* somebody wants the folders read */
 	struct bell released; /* a message left memory */
 	bool scan_wanted;
+	bool scanned; /* what there was at the start is known */
 	bool ready; /* former deliveries are known: we may begin */
 	size_t under_way; /* deliveries that agents have */
 	size_t recording; /* results on their way to disk */
@@ -80,6 +82,9 @@ void make_due(struct message *m);
 
 /* Takes a message out of everything, and frees it. */
 void forget(struct message *m);
+
+/* A message that was deferred waits until `due`, in seconds; `name` is its file's. */
+void put_off(struct message *m, const struct queue_name *name, int64_t due);
 
 /* A message was read: routes its recipients and gives them to the scheduler. */
 void activate(struct message *m);
@@ -148,6 +153,9 @@ void intake_client(void *conn);
  * whether the settings are others now. May sleep.
  */
 bool tables_refresh(void);
+
+/* Hears of all that was accepted by now. May sleep. */
+void scan_arrivals(void);
 
 /* For mailq: sends what there is. May sleep. */
 void showq_send(struct channel *ch, uint32_t request);

@@ -267,17 +267,6 @@ id_of(const struct message *m)
 	return span_str(m->id.text);
 }
 
-static void
-wait_until_due(struct message *m, struct op *op)
-{
-	enum queue_place place = QUEUE_DEFERRED;
-	struct queue_name name = op->name;
-	int64_t due = op->due;
-
-	forget(m);
-	arrive(place, name.text, due, false);
-}
-
 /*
  * It could not be put on record. To deliver it again would be wrong, so it stays
  * in memory and is tried again; after a crash it may be delivered twice.
@@ -307,7 +296,7 @@ end_message(struct op *op)
 		forget(m);
 		break;
 	case OP_DEFER:
-		wait_until_due(m, op);
+		put_off(m, &op->name, op->due);
 		break;
 	case OP_TELL:
 		bounce_begin(m);

@@ -64,6 +64,14 @@ scan(enum queue_place place)
 }
 
 void
+scan_arrivals(void)
+{
+	scan(QUEUE_INCOMING);
+	if (!qmgr.scanned) /* it has not been our turn yet */
+		scan(QUEUE_DEFERRED);
+}
+
+void
 task_scan(void *arg)
 {
 	int64_t next;
@@ -73,6 +81,7 @@ task_scan(void *arg)
 		qmgr.scan_wanted = false;
 		scan(QUEUE_INCOMING);
 		scan(QUEUE_DEFERRED);
+		qmgr.scanned = true;
 		next = task_after(qmgr.settings->run_delay);
 		while (!qmgr.scan_wanted && task_now() < next)
 			if (bell_wait(&qmgr.scan, next) == TASK_CANCELLED)

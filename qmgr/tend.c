@@ -8,10 +8,12 @@
 #include "qmgr/fleet.h"
 #include "service/service.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 
 enum {
-	TICK_MS = 1000
+	TICK_MS = 1000,
+	LOADED_MANY = 1000, /* messages */
 };
 
 /* Read by a reload, to be taken over by the task. */
@@ -125,6 +127,24 @@ wake_due(void)
 		make_due(m);
 }
 
+/* Offloaded. */
+static void
+give_back(void *arg)
+{
+	(void)arg;
+	malloc_trim(0);
+}
+
+/* What a flood of mail had taken stays with the threads that read it, else. */
+static void
+give_memory_back(void)
+{
+	if (qmgr.active > 0 || qmgr.loaded < LOADED_MANY)
+		return;
+	qmgr.loaded = 0;
+	task_offload(TASK_DISK, give_back, NULL);
+}
+
 static void
 tick(int64_t *last_sync)
 {
@@ -135,6 +155,7 @@ tick(int64_t *last_sync)
 		bell_ring(&qmgr.scan);
 	bell_ring_one(&qmgr.dispatch);
 	sync_if_dirty(last_sync);
+	give_memory_back();
 }
 
 void

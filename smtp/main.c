@@ -50,6 +50,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = IS_LMTP ? "lmtp" : "smtp",
+		.summary = "takes mail to other servers",
 		.user = SERVICE_NET,
 		/* Sockets of LMTP servers lie anywhere. */
 		.chroot = !IS_LMTP,

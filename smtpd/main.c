@@ -132,6 +132,7 @@ main(int argc, char **argv)
 {
 	static struct service_spec spec = {
 		.name = "smtpd",
+		.summary = "takes mail in by SMTP",
 		.user = SERVICE_NET,
 		.chroot = true,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX |

@@ -4,6 +4,7 @@
  * As Postfix's: names of files, or queue IDs with -q. Root becomes the owner of
  * the mail before it opens anything.
  */
+#include "base/help.h"
 #include "conf/conf.h"
 #include "queue/queue.h"
 #include "service/privs.h"
@@ -22,6 +23,20 @@ enum {
 	CHUNK = 65536,
 	ARENA_MAX = 512 << 20,
 };
+
+static const char help[] =
+    "usage: postcat [-behov] [-c DIR] [FILE ...]\n"
+    "       postcat -q [-behov] [-c DIR] ID ...\n"
+    "Shows files of the queue: envelope, head, body, and what was tried.\n"
+    "\n"
+    "  -q      names are queue IDs, not files\n"
+    "  -e      only the envelope\n"
+    "  -h      only the head\n"
+    "  -b      only the body\n"
+    "  -o      where in the file each thing stands\n"
+    "  -v      more\n"
+    "  -c DIR  the directory of main.cf\n"
+    "More in postcat(1).\n";
 
 /* What is shown; nothing asked for is all. */
 enum show {
@@ -335,9 +350,13 @@ open_queue(const char *dir)
 int
 main(int argc, char **argv)
 {
+	bool fine = true;
+
+	if (help_asked(argc, argv, help))
+		return EXIT_SUCCESS;
+
 	const char *dir = read_options(argc, argv);
 	struct queue *q = options.ids ? open_queue(dir) : NULL;
-	bool fine = true;
 
 	if (optind == argc) {
 		if (q)

@@ -1,6 +1,7 @@
 /*
  * postconf - shows and edits main.cf, as Postfix's does.
  */
+#include "base/help.h"
 #include "conf/conf.h"
 #include "conf/master_cf.h"
 #include "conf/params.h"
@@ -16,6 +17,26 @@ enum {
 	OVERRIDES_MAX = 1000,
 	EXPANDED_MAX = 1 << 24,
 };
+
+static const char help[] =
+    "usage: postconf [-dehHnxv] [-c DIR] [-o NAME=VALUE] [NAME ...]\n"
+    "       postconf [-e] NAME=VALUE ... | -# NAME ... | -X NAME ...\n"
+    "       postconf -M [NAME[/TYPE] ...] | -m\n"
+    "Shows and changes main.cf, and shows master.cf.\n"
+    "\n"
+    "  -c DIR         the directory of main.cf and master.cf\n"
+    "  -d             defaults, whatever main.cf says\n"
+    "  -n             only what main.cf sets\n"
+    "  -h             values without names\n"
+    "  -H             names without values\n"
+    "  -x             values with $NAME replaced\n"
+    "  -o NAME=VALUE  as if main.cf said so\n"
+    "  -e             sets parameters (so does NAME=VALUE alone)\n"
+    "  -#             puts a # before them\n"
+    "  -X             removes them\n"
+    "  -M             services of master.cf\n"
+    "  -m             types of tables\n"
+    "More in postconf(1); all parameters in postconf(5).\n";
 
 struct options {
 	const char *dir; /* -c */
@@ -320,6 +341,8 @@ main(int argc, char **argv)
 	struct shown s = { .o = &o };
 	struct why why;
 
+	if (help_asked(argc, argv, help))
+		return EXIT_SUCCESS;
 	parse(argc, argv, &o);
 	argv += optind;
 

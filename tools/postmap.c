@@ -3,6 +3,7 @@
  * it reads files with the syntax of aliases(5); called newaliases, it makes those
  * that alias_database names.
  */
+#include "base/help.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "conf/lines.h"
@@ -32,6 +33,28 @@ struct options {
 	bool no_warning; /* -w */
 	bool verbose; /* -v */
 };
+
+#define HELP_OPTIONS \
+	"\n" \
+	"  -c DIR  the directory of main.cf\n" \
+	"  -q KEY  prints the value of KEY; \"-\": of each line of standard input\n" \
+	"  -s      prints all there is in the table\n" \
+	"  -f      keys keep their capitals\n" \
+	"  -p      the table gets mode 0644, not that of its source\n" \
+	"  -r, -w  says nothing of keys that stand twice\n" \
+	"  -v      tells what it does\n"
+
+static const char help_postmap[] =
+    "usage: postmap [-fprsvw] [-c DIR] [-q KEY] [TYPE:]FILE ...\n"
+    "Makes a table of FILE, or looks into one.\n" HELP_OPTIONS
+    "Types: postconf -m. More in postmap(1).\n";
+
+static const char help_postalias[] =
+    "usage: postalias [-fprsvw] [-c DIR] [-q KEY] [TYPE:]FILE ...\n"
+    "       newaliases [-c DIR]\n"
+    "Makes a table of a file of aliases, or looks into one. newaliases makes those\n"
+    "of the parameter alias_database.\n" HELP_OPTIONS
+    "More in postalias(1); what stands in the file in aliases(5).\n";
 
 static const char *program = "postmap";
 static bool of_aliases;
@@ -420,6 +443,8 @@ main(int argc, char **argv)
 	int status = EXIT_SUCCESS;
 
 	find_program(argv[0]);
+	if (help_asked(argc, argv, of_aliases ? help_postalias : help_postmap))
+		return EXIT_SUCCESS;
 	parse(argc, argv, &o);
 	all = strcmp(program, "newaliases") == 0;
 	if (optind == argc && !all)

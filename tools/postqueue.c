@@ -5,6 +5,7 @@
  * manager, and links neither tables nor a network library. With the suite down
  * it reads the queue files, which only root and the owner of the mail may.
  */
+#include "base/help.h"
 #include "base/sock.h"
 #include "conf/conf.h"
 #include "queue/queue.h"
@@ -44,6 +45,18 @@ struct shown {
 	uint64_t size;
 	int64_t arrived; /* microseconds */
 };
+
+static const char help[] =
+    "usage: postqueue -p | -j | -f | -i ID [-c DIR] [-v]\n"
+    "       mailq\n"
+    "Shows the queue, or has it tried now. mailq is postqueue -p.\n"
+    "\n"
+    "  -p      shows what waits, for people\n"
+    "  -j      shows what waits, a JSON object a line\n"
+    "  -f      tries all deferred mail now\n"
+    "  -i ID   tries this message now\n"
+    "  -c DIR  the directory of main.cf\n"
+    "More in postqueue(1).\n";
 
 static const char *const usage =
     "usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p "
@@ -402,6 +415,8 @@ main(int argc, char **argv)
 	const char *id = NULL, *dir = NULL;
 	int option;
 
+	if (help_asked(argc, argv, help))
+		return EX_OK;
 	while ((option = getopt(argc, argv, "c:fi:jps:v")) != -1)
 		switch (option) {
 		case 'c':

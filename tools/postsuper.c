@@ -6,6 +6,7 @@
  * of the mail first. What the queue manager has in memory it is asked to let go
  * of before the file is touched; if it is away the file is all there is.
  */
+#include "base/help.h"
 #include "base/sock.h"
 #include "conf/conf.h"
 #include "queue/queue.h"
@@ -23,6 +24,19 @@ enum {
 	ANSWER_MS = 30 * 1000,
 	ACTIONS_MAX = 64,
 };
+
+static const char help[] =
+    "usage: postsuper [-v] [-c DIR] [-d ID] [-h ID] [-H ID] [-r ID] [QUEUE ...]\n"
+    "Changes what lies in the queue; for root.\n"
+    "\n"
+    "  -d ID   deletes the message\n"
+    "  -h ID   holds it: it is not tried until it is released\n"
+    "  -H ID   releases it\n"
+    "  -r ID   requeues it: its recipients are looked up anew\n"
+    "  -c DIR  the directory of main.cf\n"
+    "ID is a queue ID, ALL, or \"-\" for IDs from standard input, a line each. QUEUE\n"
+    "is hold, incoming, active or deferred; without one it is all of them.\n"
+    "More in postsuper(1).\n";
 
 static const char *const qmgr_paths[] = { "public/qmgr", "private/qmgr" };
 
@@ -347,6 +361,8 @@ main(int argc, char **argv)
 	const char *dir = NULL;
 	int c;
 
+	if (help_asked(argc, argv, help))
+		return EXIT_SUCCESS;
 	while ((c = getopt(argc, argv, "c:d:h:H:r:v")) != -1) {
 		if (c == 'c') {
 			dir = optarg;

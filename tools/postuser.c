@@ -12,6 +12,7 @@
  * of auth_user_maps; that of lmdb is made anew from it. It is replaced at once,
  * keeps its owner, and can be read by authd and nobody else.
  */
+#include "base/help.h"
 #include "conf/conf.h"
 #include "conf/lines.h"
 #include "dict/build.h"
@@ -36,6 +37,21 @@ enum {
 	HASH_MAX = 1024,
 	FIELDS_MAX = 2048,
 };
+
+static const char help[] =
+    "usage: postuser [-c DIR] COMMAND\n"
+    "Keeps the users who may log in, in the file behind auth_user_maps.\n"
+    "\n"
+    "  add USER [-s SCHEME] [NAME=VALUE ...]  a new user, asking for his password\n"
+    "  passwd USER [-s SCHEME]                another password\n"
+    "  del USER                               no longer\n"
+    "  list                                   all, without their passwords\n"
+    "  hash [-s SCHEME]                       only prints a hash\n"
+    "\n"
+    "  -s SCHEME  how the password is hashed\n"
+    "  -c DIR     the directory of main.cf\n"
+    "Passwords come from the terminal, or a line of standard input.\n"
+    "More in postuser(1).\n";
 
 /* What the command line says. */
 struct options {
@@ -504,6 +520,8 @@ main(int argc, char **argv)
 {
 	static struct options o;
 
+	if (help_asked(argc, argv, help))
+		return EXIT_SUCCESS;
 	parse(argc, argv, &o);
 	if (o.n == 0)
 		usage();

@@ -34,6 +34,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "imapd",
+		.summary = "speaks IMAP before the login",
 		.user = SERVICE_LOGIN,
 		.chroot = true,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX,

@@ -52,6 +52,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "imap",
+		.summary = "gives a user his mailboxes by IMAP",
 		.user = SERVICE_SELF,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_FILES,
 		.fields = fields,

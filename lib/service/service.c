@@ -1,5 +1,6 @@
 #include "service/service.h"
 
+#include "base/help.h"
 #include "base/log.h"
 #include "service/fds.h"
 #include "service/frame.h"
@@ -321,10 +322,30 @@ check(void)
 	return EX_CONFIG;
 }
 
+static bool
+asked_for_help(int argc, char **argv, const struct service_spec *spec)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+	    "%s - %s\n"
+	    "It is a daemon of the mail system, and is started by master or the "
+	    "broker.\n\n"
+	    "  -k -c DIR -n NAME [-t TYPE] [-o NAME=VALUE]\n"
+	    "      only says what is wrong with its configuration, as "
+	    "`postrider check` does\n"
+	    "More in %s(8).\n",
+	    spec->name, spec->summary, spec->name);
+	return help_asked(argc, argv, text);
+}
+
 int
 service_main(int argc, char **argv, const struct service_spec *spec)
 {
 	struct why why = { 0 };
+
+	if (asked_for_help(argc, argv, spec))
+		return EX_OK;
 
 	bool mine = frame_options(argc, argv, &frame.options);
 	int err;

@@ -46,6 +46,7 @@ enum service_user {
 
 struct service_spec {
 	const char *name; /* the program: "smtpd" */
+	const char *summary; /* what it does, for --help: "takes mail in" */
 	enum service_user user;
 	bool chroot; /* to queue_directory */
 	unsigned sandbox; /* SANDBOX_... words */

@@ -36,6 +36,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "deliver",
+		.summary = "puts mail into the mailboxes of one owner",
 		.user = SERVICE_SELF,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_FILES,
 		.fields = fields,

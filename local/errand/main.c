@@ -7,6 +7,7 @@
  */
 #include "local/errand/errand.h"
 
+#include "base/help.h"
 #include "base/log.h"
 #include "base/sock.h"
 #include "conf/conf.h"
@@ -24,6 +25,10 @@
 enum {
 	HEAR_MS = 3600 * 1000,
 };
+
+static const char help[] =
+    "errand - does for local what has to be done as another user\n"
+    "It is started by local. More in errand(8).\n";
 
 static bool
 is_complete(const struct errand *e)
@@ -149,9 +154,11 @@ main(int argc, char **argv)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const char *dir = NULL, *name = "postrider";
-	char *packet = zalloc(MSG_MAX), *storage = zalloc(MSG_MAX);
+	char *packet, *storage;
 	int c;
 
+	if (help_asked(argc, argv, help))
+		return EX_OK;
 	while ((c = getopt(argc, argv, "c:n:")) > 0)
 		if (c == 'c')
 			dir = optarg;
@@ -167,6 +174,8 @@ main(int argc, char **argv)
 	must(prctl(PR_SET_DUMPABLE, 0) == 0);
 	log_init(name, "local", FDS_LOG);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+	packet = zalloc(MSG_MAX);
+	storage = zalloc(MSG_MAX);
 	while (serve_one(dir, packet, storage))
 		continue;
 	free(packet);

@@ -70,6 +70,7 @@ main(int argc, char **argv)
 {
 	static struct service_spec spec = {
 		.name = "local",
+		.summary = "delivers to users of this machine",
 		.user = SERVICE_ROOT,
 		.runs_others = true,
 		.fields = local_fields,

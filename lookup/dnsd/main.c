@@ -78,6 +78,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "dnsd",
+		.summary = "asks name servers for the other daemons",
 		.user = SERVICE_NET,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
 		    SANDBOX_INET | SANDBOX_FILES,

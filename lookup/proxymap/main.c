@@ -295,6 +295,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "proxymap",
+		.summary = "asks tables that the other daemons cannot ask",
 		.user = SERVICE_OWNER,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
 		    SANDBOX_UNIX | SANDBOX_INET | SANDBOX_FILES,

@@ -34,6 +34,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "pop3d",
+		.summary = "speaks POP3 before the login",
 		.user = SERVICE_LOGIN,
 		.chroot = true,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX,

@@ -54,6 +54,7 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "pop3",
+		.summary = "gives a user his mailbox by POP3",
 		.user = SERVICE_SELF,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_FILES,
 		.fields = fields,

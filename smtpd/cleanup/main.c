@@ -192,6 +192,8 @@ main(int argc, char **argv)
 {
 	static const struct service_spec spec = {
 		.name = "cleanup",
+		.summary =
+		    "takes submitted mail into the queue, and reports to senders",
 		.user = SERVICE_OWNER,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
 		    SANDBOX_UNIX | SANDBOX_FILES,

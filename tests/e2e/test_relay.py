@@ -83,6 +83,34 @@ def test_what_a_down_next_hop_defers_goes_when_it_is_up(make_suite):
             b"Subject: out\r\n\r\nhello\r\n.dot\r\n")
 
 
+def test_mailq_shows_each_message_once_while_all_are_tried(make_suite):
+    hop = f"[{own_address()}]:2525"  # nobody is there
+    a = with_smtp(make_suite(), relayhost=hop).start()
+    with a.session(bind=OURS) as session:
+        for _ in range(400):
+            session.command("MAIL FROM:<me@client.test>", 250)
+            session.command("RCPT TO:<x@b.test>", 250)
+            session.command("DATA", 354)
+            session.send(b"Subject: x\r\n\r\n.\r\n")
+            session.expect(250)
+    a.log.wait("status=deferred", count=400)
+    enough = threading.Event()
+
+    def flush():
+        while not enough.is_set():
+            a.run("postqueue", "-c", a.etc, "-f")
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+    try:
+        shown = [[m["queue_id"] for m in a.queue()] for _ in range(15)]
+    finally:
+        enough.set()
+        flusher.join()
+    assert [len(ids) for ids in shown] == [400] * 15
+    assert all(len(set(ids)) == 400 for ids in shown)
+
+
 def test_what_waits_for_a_dead_next_hop_is_not_tried(make_suite):
     addr = own_address()
     a = with_smtp(make_suite(), relayhost=f"[{addr}]:2525",

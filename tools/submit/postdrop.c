@@ -7,6 +7,7 @@
  * queue/drop.h. The file belongs to the caller: so cleanup knows who he was. It is
  * mail once its mode says that it is whole, and that is durable.
  */
+#include "base/help.h"
 #include "base/scan.h"
 #include "base/sock.h"
 #include "queue/drop.h"
@@ -30,6 +31,15 @@ enum {
 	NAME_BYTES = 10, /* 80 bits, as in incoming/ */
 	NAME_LEN = 64,
 };
+
+static const char help[] =
+    "usage: postdrop [-rv] [-c DIR]\n"
+    "Puts a message into maildrop/, where cleanup takes it. What comes on standard\n"
+    "input is what sendmail writes; people use sendmail.\n"
+    "\n"
+    "  -c DIR  the directory of main.cf\n"
+    "  -r, -v  are taken and ignored\n"
+    "More in postdrop(1).\n";
 
 static char name[NAME_LEN]; /* of our file; "" if there is none */
 
@@ -295,6 +305,8 @@ main(int argc, char **argv)
 	shake_off();
 	if (argc < 1)
 		return EX_USAGE;
+	if (help_asked(argc, argv, help))
+		_exit(EX_OK);
 	while ((option = getopt(argc, argv, "c:rv")) != -1)
 		switch (option) {
 		case 'c':

@@ -6,6 +6,7 @@
  *
  * As mailq it shows the queue, as -bp does.
  */
+#include "base/help.h"
 #include "queue/notify.h"
 #include "tools/submit/submit.h"
 
@@ -16,6 +17,25 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+static const char help[] =
+    "usage: sendmail [-it] [-f SENDER] [-F NAME] [-C DIR] [RECIPIENT ...]\n"
+    "       sendmail -bp | -q | -qI ID | -bi | -I\n"
+    "Takes a message from standard input and gives it to the queue.\n"
+    "\n"
+    "  -t           recipients stand in the message: To, Cc, Bcc\n"
+    "  -i           a dot alone on a line does not end the message\n"
+    "  -f SENDER    the sender of the envelope; \"\" for none\n"
+    "  -F NAME      the full name of the sender\n"
+    "  -N WORDS     of what to tell the sender: never, or success,failure,delay\n"
+    "  -R full      what a report has of the message: full, or hdrs\n"
+    "  -V ID        an ID for reports\n"
+    "  -C DIR       the directory of main.cf\n"
+    "  -bp          shows the queue (mailq)\n"
+    "  -q, -qI ID   tries all mail, or one message, now\n"
+    "  -bs          speaks SMTP on standard input and output\n"
+    "  -bi, -I      makes the tables of aliases (newaliases)\n"
+    "Other options of Sendmail's are taken and ignored. More in sendmail(1).\n";
 
 const char *program = "sendmail";
 
@@ -166,6 +186,8 @@ main(int argc, char **argv)
 
 	if (argc < 1)
 		return EX_USAGE;
+	if (help_asked(argc, argv, help))
+		return EX_OK;
 	slash = strrchr(argv[0], '/');
 	if (strcmp(slash ? slash + 1 : argv[0], "mailq") == 0)
 		options.mode = 'p';
