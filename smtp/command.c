@@ -10,6 +10,7 @@ enum {
 	SECRET_MAX = 1024,
 	WORD_MAX = 600, /* of ENVID (100, RFC 3461) and ORCPT (500) */
 	KIND_MAX = 40, /* of an address */
+	ATTRIBUTE_MAX = 255, /* of XFORWARD, before it is encoded */
 };
 
 /* Addresses are canonical, and have no CR, LF or NUL: lib/queue sees to it. */
@@ -108,6 +109,38 @@ command_rcpt(struct buf *out, const struct smtp_rcpt *r, unsigned features)
 		put_notify(out, r->notify);
 		put_orcpt(out, r->orcpt);
 	}
+	buf_put(out, SPAN("\r\n"));
+}
+
+/* " NAME=mail.example.org", encoded; "[UNAVAILABLE]" if it is not known. */
+static void
+put_attribute(struct buf *out, const char *name, struct span value)
+{
+	if (value.n > ATTRIBUTE_MAX)
+		value.n = ATTRIBUTE_MAX;
+	buf_putf(out, " %s=", name);
+	if (value.n == 0 || span_ieq(value, SPAN("unknown")))
+		buf_put(out, SPAN("[UNAVAILABLE]"));
+	else
+		xtext_put(out, value);
+}
+
+void
+command_xforward(struct buf *out, const struct smtp_mail *m,
+    unsigned attributes)
+{
+	buf_put(out, SPAN("XFORWARD"));
+	if (attributes & SMTP_FORWARD_NAME)
+		put_attribute(out, "NAME", m->client_name);
+	if (attributes & SMTP_FORWARD_ADDR)
+		put_attribute(out, "ADDR", m->client_addr);
+	if (attributes & SMTP_FORWARD_PROTO)
+		put_attribute(out, "PROTO", m->proto);
+	if (attributes & SMTP_FORWARD_HELO)
+		put_attribute(out, "HELO", m->helo);
+	if (attributes & SMTP_FORWARD_SOURCE)
+		put_attribute(out, "SOURCE",
+		    m->client_addr.n > 0 ? SPAN("REMOTE") : SPAN("LOCAL"));
 	buf_put(out, SPAN("\r\n"));
 }
 

@@ -150,6 +150,7 @@ configure(struct connection *c, const struct job *j, const struct host *h,
 		.level = policy->level,
 		.discard = params.discard,
 		.skip_5xx_greeting = params.skip_5xx_greeting,
+		.xforward = params.xforward,
 		.auth_soft = params.sasl_soft,
 		.no_plaintext = conf_list_has(params.sasl_options,
 		    "noplaintext"),
@@ -232,6 +233,8 @@ timeout_of(enum smtp_stage stage)
 		return params.tls.timeout;
 	case SMTP_AT_RSET:
 		return params.rset_timeout;
+	case SMTP_AT_XFORWARD:
+		return params.xforward_timeout;
 	case SMTP_AT_MAIL:
 		return params.mail_timeout;
 	case SMTP_AT_RCPT:

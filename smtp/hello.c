@@ -10,6 +10,7 @@ say_hello(struct smtp_session *s, enum smtp_stage stage)
 	s->stage = stage;
 	s->want = SMTP_WANT_LINE;
 	s->features = 0;
+	s->forward = 0;
 	s->size_limit = 0;
 	buf_put(s->out,
 	    stage == SMTP_AT_HELO ? SPAN("HELO ")
@@ -54,6 +55,27 @@ take_mechanisms(struct smtp_session *s, struct span rest)
 			s->features |= SMTP_HAS_LOGIN;
 }
 
+static void
+take_attributes(struct smtp_session *s, struct span rest)
+{
+	static const struct {
+		struct span word;
+		unsigned bit;
+	} rows[] = {
+		{ SPAN_INIT("NAME"), SMTP_FORWARD_NAME },
+		{ SPAN_INIT("ADDR"), SMTP_FORWARD_ADDR },
+		{ SPAN_INIT("PROTO"), SMTP_FORWARD_PROTO },
+		{ SPAN_INIT("HELO"), SMTP_FORWARD_HELO },
+		{ SPAN_INIT("SOURCE"), SMTP_FORWARD_SOURCE },
+	};
+	struct span word;
+
+	for (take_blanks(&rest); take_word(&rest, &word); take_blanks(&rest))
+		for (size_t i = 0; i < COUNT_OF(rows); i++)
+			if (span_ieq(word, rows[i].word))
+				s->forward |= rows[i].bit;
+}
+
 /* A line of the answer to EHLO; the first is a greeting. */
 void
 take_offer(struct smtp_session *s, struct span line)
@@ -73,6 +95,10 @@ take_offer(struct smtp_session *s, struct span line)
 	}
 	if (!take_word(&line, &word))
 		return;
+	if (span_ieq(word, SPAN("XFORWARD"))) {
+		take_attributes(s, line);
+		return;
+	}
 	bit = session_feature(word) & ~s->config->discard;
 	s->features |= bit;
 	take_blanks(&line);

@@ -44,6 +44,8 @@ struct params {
 	int64_t line_limit;
 	bool randomize;
 	bool skip_5xx_greeting;
+	bool xforward;
+	int64_t xforward_timeout;
 	bool no_conversion; /* disable_mime_output_conversion */
 	bool cache_on_demand;
 	int64_t cache_time;

@@ -16,6 +16,10 @@ void command_mail(struct buf *out, const struct smtp_mail *m,
 void command_rcpt(struct buf *out, const struct smtp_rcpt *r,
     unsigned features);
 
+/* XFORWARD with these attributes; what is not known says so. */
+void command_xforward(struct buf *out, const struct smtp_mail *m,
+    unsigned attributes);
+
 /* AUTH PLAIN with its initial response (RFC 4616). */
 void command_plain(struct buf *out, struct span user, struct span password);
 

@@ -94,6 +94,7 @@ on_reply(struct smtp_session *s)
 		on_auth(s);
 		break;
 	case SMTP_AT_RSET:
+	case SMTP_AT_XFORWARD:
 	case SMTP_AT_MAIL:
 	case SMTP_AT_RCPT:
 	case SMTP_AT_DATA:

@@ -4,14 +4,26 @@
 
 enum {
 	STEP_RSET = 0,
-	STEP_MAIL = 1,
-	STEP_RCPT = 2, /* and as many more as there are recipients */
+	STEP_XFORWARD = 1, /* where ->forwards */
 };
+
+/* Behind it there are as many more as there are recipients, and DATA. */
+static size_t
+step_mail(const struct smtp_session *s)
+{
+	return s->forwards ? STEP_XFORWARD + 1 : STEP_XFORWARD;
+}
 
 static size_t
 step_data(const struct smtp_session *s)
 {
-	return STEP_RCPT + s->mail->n;
+	return step_mail(s) + 1 + s->mail->n;
+}
+
+static struct smtp_rcpt *
+rcpt_of_step(const struct smtp_session *s, size_t step)
+{
+	return &s->mail->rcpts[step - step_mail(s) - 1];
 }
 
 static enum smtp_stage
@@ -19,8 +31,10 @@ stage_of_step(const struct smtp_session *s, size_t step)
 {
 	if (step == STEP_RSET)
 		return SMTP_AT_RSET;
-	if (step == STEP_MAIL)
+	if (step == step_mail(s))
 		return SMTP_AT_MAIL;
+	if (step < step_mail(s))
+		return SMTP_AT_XFORWARD;
 	return step == step_data(s) ? SMTP_AT_DATA : SMTP_AT_RCPT;
 }
 
@@ -29,13 +43,14 @@ send_step(struct smtp_session *s, size_t step)
 {
 	if (step == STEP_RSET)
 		buf_put(s->out, SPAN("RSET\r\n"));
-	else if (step == STEP_MAIL)
+	else if (step < step_mail(s))
+		command_xforward(s->out, s->mail, s->forward);
+	else if (step == step_mail(s))
 		command_mail(s->out, s->mail, s->features);
 	else if (step == step_data(s))
 		buf_put(s->out, SPAN("DATA\r\n"));
 	else
-		command_rcpt(s->out, &s->mail->rcpts[step - STEP_RCPT],
-		    s->features);
+		command_rcpt(s->out, rcpt_of_step(s, step), s->features);
 }
 
 /* Sends what may be sent now, all that fits where there is PIPELINING. */
@@ -85,7 +100,9 @@ begin_mail(struct smtp_session *s)
 	s->accepted = 0;
 	s->at = 0;
 	s->owed = 0;
-	s->next = s->got = s->kept ? STEP_RSET : STEP_MAIL;
+	s->forwards = s->config->xforward && s->forward &&
+	    s->mail->client_name.n > 0;
+	s->next = s->got = s->kept ? STEP_RSET : STEP_XFORWARD;
 	if (!refuse_here(s))
 		advance(s);
 }
@@ -146,16 +163,16 @@ on_step(struct smtp_session *s)
 		session_broken(s, SMTP_LOST);
 		return;
 	}
-	if (step == STEP_MAIL) {
+	if (step == step_mail(s)) {
 		s->mail_ok = s->code / 100 == 2;
 		if (!s->mail_ok)
 			refuse_mail(s, NULL);
-	} else if (step >= STEP_RCPT) {
-		on_rcpt(s, &s->mail->rcpts[step - STEP_RCPT]);
+	} else if (step > step_mail(s)) {
+		on_rcpt(s, rcpt_of_step(s, step));
 	}
 	/* What was not sent yet is not worth it. */
 	if (s->next == s->got &&
-	    ((step == STEP_MAIL && !s->mail_ok) ||
+	    ((step == step_mail(s) && !s->mail_ok) ||
 		(s->got == step_data(s) && s->accepted == 0)))
 		end_mail(s, s->code != 421);
 	else if (s->code == 421) {

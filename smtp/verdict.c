@@ -12,6 +12,7 @@ static const struct {
 	[SMTP_AT_STARTTLS] = { "negotiating STARTTLS", "STARTTLS command" },
 	[SMTP_AT_AUTH] = { "performing the AUTH handshake", "AUTH command" },
 	[SMTP_AT_RSET] = { "sending RSET", "RSET command" },
+	[SMTP_AT_XFORWARD] = { "sending XFORWARD", "XFORWARD command" },
 	[SMTP_AT_MAIL] = { "sending MAIL FROM", "MAIL FROM command" },
 	[SMTP_AT_RCPT] = { "sending RCPT TO", "RCPT TO command" },
 	[SMTP_AT_DATA] = { "sending DATA command", "DATA command" },

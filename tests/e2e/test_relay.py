@@ -688,3 +688,15 @@ def test_authorities_can_lie_in_a_folder(make_suite):
         a.send(MESSAGE, to="x@b.test", bind=OURS)
         a.log.wait(r"^Trusted TLS connection established to")
         assert outcome(a)[1] == "sent"
+
+
+def test_who_brought_the_mail_is_told_who_wants_to_know(sender):
+    offers = ["PIPELINING", "XFORWARD NAME ADDR PROTO HELO SOURCE"]
+    with NextHop(own_address(), extensions=offers,
+                 xforward="250 2.0.0 ok") as hop:
+        a = sender(hop, smtp_send_xforward_command="yes")
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        assert outcome(a)[1] == "sent"
+        assert hop.sessions[0].commands[1] == (
+            "XFORWARD NAME=[UNAVAILABLE] ADDR=127.0.0.2 PROTO=ESMTP "
+            "HELO=client.test SOURCE=REMOTE")
