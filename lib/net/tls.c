@@ -386,7 +386,7 @@ trust_folder(struct tls *t, const struct tls_conf *conf, struct why *why)
 {
 	DIR *dir = opendir(conf->ca_path);
 	const struct dirent *e;
-	char path[PATH_MAX];
+	char path[1024];
 	int err = 0;
 
 	if (!dir)

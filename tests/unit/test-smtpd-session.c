@@ -451,7 +451,7 @@ refusals_come_when_they_are_not_delayed(void **state)
 	};
 	struct smtpd_config own = config;
 	struct smtpd_session s;
-	char storage[2048];
+	static char storage[2048];
 	struct buf out;
 
 	(void)state;
