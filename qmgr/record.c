@@ -164,6 +164,7 @@ verdict_of(uint64_t status)
 		return QUEUE_BOUNCED;
 	case DELIVERY_DEFERRED:
 	case DELIVERY_EXPIRED:
+	case DELIVERY_DELIVERABLE:
 		break;
 	}
 	return QUEUE_DELAYED;

@@ -85,6 +85,9 @@ enum {
 	QUEUE_8BIT = 1 << 0, /* BODY=8BITMIME */
 	QUEUE_SMTPUTF8 = 1 << 1,
 	QUEUE_TO_HOLD = 1 << 2, /* from incoming/ it goes to hold/ */
+	QUEUE_TRACE = 1 << 3, /* the sender is told of the first attempt */
+	QUEUE_VERIFY =
+	    1 << 4, /* he is told what would be done, and it is not */
 };
 
 /* All about a message but its content and recipients. */

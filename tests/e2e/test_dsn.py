@@ -142,3 +142,46 @@ def test_programs_ask_too(suite):
     assert whole["Original-Envelope-Id"] == "job=7"
     assert rcpt["Action"] == "delivered"
     suite.wait_empty()
+
+
+def test_a_report_of_the_first_attempt(sender):
+    """sendmail -v: what was sent, and what waits; once."""
+    with NextHop(own_address(), extensions=NO_DSN,
+                 rcpt=["250 2.1.5 ok", "450 4.2.0 full"]) as hop:
+        suite = sender(hop)
+        suite.run("sendmail", "-v", "-f", "alice@example.test", "c@b.test",
+                  "d@b.test", "bob@example.test", stdin=b"Subject: x\n\nx\n")
+        suite.mailbox("bob").wait(1)
+        message, = suite.mailbox("alice").wait(1)
+        subject, _, rcpts, _ = read(message)
+        assert subject == "Mail Delivery Status Report"
+        assert {r["Final-Recipient"].split("; ")[1]: (r["Action"], r["Status"])
+                for r in rcpts} == {
+                    "c@b.test": ("relayed", "2.0.0"),
+                    "d@b.test": ("delayed", "4.2.0"),
+                    "bob@example.test": ("delivered", "2.0.0")}
+        hop.replies["rcpt"] = "250 2.1.5 ok"
+        suite.drain()
+        assert len(suite.mailbox("alice").paths()) == 1
+
+
+def test_a_report_of_what_would_be_done(sender):
+    """sendmail -bv: nothing is delivered."""
+    with NextHop(own_address()) as hop:
+        suite = sender(hop, smtpd_reject_unlisted_recipient="no")
+        suite.run("sendmail", "-bv", "-f", "alice@example.test", "c@b.test",
+                  "bob@example.test", "ghost@example.test")
+        message, = suite.mailbox("alice").wait(1)
+        subject, _, rcpts, original = read(message)
+        assert subject == "Mail Delivery Status Report"
+        assert {r["Final-Recipient"].split("; ")[1]: r["Action"]
+                for r in rcpts} == {
+                    "c@b.test": "deliverable",
+                    "bob@example.test": "deliverable",
+                    "ghost@example.test": "undeliverable"}
+        assert "probe" in original.get_content()
+        suite.log.wait(r"to=<c@b\.test>, relay=none, .*dsn=2\.0\.0, "
+                       rf"status=deliverable \(delivers by smtp to "
+                       rf"{re.escape(hop.hop)}\)")
+        suite.wait_empty()
+        assert not hop.sessions and not suite.mailbox("bob").paths()

@@ -126,7 +126,7 @@ def test_who_asks_is_told_of_success(suite):
     (["-R", "some", "alice"], b"", 64),
     (["-f", "x" * 600, "alice"], b"", 64),
     (["alice@" + "x" * 300], b"", 64),
-    (["-bv", "alice"], b"", 69),
+    (["-bx", "alice"], b"", 69),
 ])
 def test_wrong_use_ends_with_the_status_of_sysexits(suite, words, stdin,
                                                     status):

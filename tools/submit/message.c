@@ -118,6 +118,9 @@ add_envelope(char **rcpts)
 		snprintf(digits, sizeof(digits), "%u", options.notify);
 		drop_add(DROP_NOTIFY, span_str(digits));
 	}
+	if (options.trace)
+		drop_add(DROP_TRACE,
+		    options.trace == 1 ? SPAN("1") : SPAN("2"));
 	for (; *rcpts; rcpts++)
 		if (each_address(span_str(*rcpts), add_rcpt, NULL) > 0)
 			submit_fail(EX_USAGE,
@@ -163,6 +166,18 @@ read_head(void)
 	if (options.from_head)
 		submit_fail(EX_DATAERR,
 		    "the message's head is too large for -t", "");
+}
+
+/* What is only to be looked at needs no message. */
+static void
+begin_probe(void)
+{
+	static const char text[] = "Subject: probe\n\n";
+
+	start.p = zalloc(sizeof(text));
+	start.n = sizeof(text) - 1;
+	start.over = true;
+	memcpy(start.p, text, start.n);
 }
 
 /* With Resent- fields these count, and the others are of a former way. */
@@ -230,7 +245,10 @@ int
 message_submit(char **rcpts)
 {
 	add_envelope(rcpts);
-	read_head();
+	if (options.trace == 2)
+		begin_probe();
+	else
+		read_head();
 	if (options.from_head)
 		add_head_rcpts(is_resent());
 	if (drop_rcpts() == 0)

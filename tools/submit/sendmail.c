@@ -31,6 +31,8 @@ static const char help[] =
     "  -R full      what a report has of the message: full, or hdrs\n"
     "  -V ID        an ID for reports\n"
     "  -C DIR       the directory of main.cf\n"
+    "  -v           mails a report of the first attempt\n"
+    "  -bv          mails a report of what would be done; delivers nothing\n"
     "  -bp          shows the queue (mailq)\n"
     "  -q, -qI ID   tries all mail, or one message, now\n"
     "  -bs          speaks SMTP on standard input and output\n"
@@ -140,6 +142,10 @@ take_option(int option)
 	case 't':
 		options.from_head = true;
 		break;
+	case 'v':
+		if (options.trace == 0)
+			options.trace = 1;
+		break;
 	case 'V':
 		options.envid = optarg;
 		break;
@@ -160,6 +166,9 @@ run(char **rcpts)
 
 	switch (options.mode) {
 	case 'm':
+		return message_submit(rcpts);
+	case 'v':
+		options.trace = 2;
 		return message_submit(rcpts);
 	case 's':
 		return talk_serve();

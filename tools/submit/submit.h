@@ -16,6 +16,7 @@ struct options {
 	const char *dir; /* -C */
 	const char *envid;
 	const char *id; /* -qI */
+	unsigned trace; /* 1: -v; 2: -bv */
 	unsigned notify;
 	unsigned ret;
 };
