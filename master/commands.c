@@ -16,7 +16,7 @@ static const struct command commands[] = {
 	{ "authd", COMMAND_SINGLE, NULL },
 	{ "imapd", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
-	{ "dnsd", COMMAND_SINGLE, NULL },
+	{ "dnsd", COMMAND_ONE, NULL },
 	{ "proxymap", COMMAND_ONE, NULL },
 	{ "cleanup", COMMAND_ONE, NULL },
 

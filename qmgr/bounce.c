@@ -43,6 +43,22 @@ is_late(const struct message *m)
 	    service_wall() - m->body->m.envelope.arrived >= limit * 1000;
 }
 
+/*
+ * Whether the sender wants to know of this attempt. What failed for good comes
+ * back as ever, unless nothing was to be delivered.
+ */
+static bool
+is_traced(const struct message *m, enum queue_verdict verdict)
+{
+	unsigned flags = m->body->m.envelope.flags;
+
+	if (m->body->m.attempts > 0 || verdict == QUEUE_PENDING)
+		return false;
+	return flags & QUEUE_VERIFY ||
+	    (flags & QUEUE_TRACE &&
+		(verdict == QUEUE_SENT || verdict == QUEUE_DELAYED));
+}
+
 /* What the sender is to be told of a recipient now. */
 static enum report_kind
 kind_of(const struct message *m, size_t n)
@@ -54,6 +70,8 @@ kind_of(const struct message *m, size_t n)
 		notify = QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY;
 	if (s->told)
 		return REPORT_NONE;
+	if (is_traced(m, s->verdict))
+		return REPORT_TRACE;
 	switch (s->verdict) {
 	case QUEUE_SENT:
 		return notify & QUEUE_NOTIFY_SUCCESS ? REPORT_SUCCESS

@@ -262,6 +262,14 @@ is_of(const struct entry *e, uint64_t n)
 	return false;
 }
 
+/* Another server has promised to tell the sender (RFC 3461, section 5.2.2). */
+static bool
+is_told_elsewhere(const struct msg_in *rcpt)
+{
+	return msg_u64(rcpt, MSG_FIELD_NOTIFY) & QUEUE_NOTIFY_NEVER &&
+	    verdict_of(msg_u64(rcpt, MSG_FIELD_STATUS)) == QUEUE_SENT;
+}
+
 /* It leaves this entry, and has another by now, or a verdict. */
 static void
 pass(struct entry *e, uint32_t n, const struct msg_in *r)
@@ -296,6 +304,7 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 		message_decide(m, n, v, msg_str(&r, MSG_FIELD_DSN),
 		    msg_str(in, MSG_FIELD_RELAY), msg_str(&r, MSG_FIELD_TEXT),
 		    (int64_t)msg_u64(in, MSG_FIELD_TIME_ENDED));
+		m->body->m.states[n].told |= is_told_elsewhere(&r);
 	}
 	for (size_t i = 0; i < e->n; i++)
 		if (e->rcpts[i] != PASSED && m->body->rcpts[e->rcpts[i]].open)

@@ -151,6 +151,22 @@ set_aside(const struct message *m)
 	    err ? strerror(-err) : name.text);
 }
 
+/*
+ * A table said that it is to wait for somebody to look at it. Once it was released
+ * it does not lie in incoming/ any more. Returns what queue_load() does: gone.
+ */
+static int
+hold_back(const struct message *m, int fd)
+{
+	struct queue_name name;
+	int err = queue_move(qmgr.queue, QUEUE_INCOMING, m->name.text,
+	    QUEUE_HOLD, 0, &name);
+
+	if (fd >= 0)
+		close(fd);
+	return err ? err : -ENOENT;
+}
+
 /* Offloaded. */
 static void
 read_files(void *arg)
@@ -165,6 +181,9 @@ read_files(void *arg)
 		    m->arena, &l->rows[i].read, &l->rows[i].fd);
 		if (is_damaged(m, l->rows[i].err, l->rows[i].told))
 			set_aside(m);
+		if (l->rows[i].err == 0 && m->place == QUEUE_INCOMING &&
+		    l->rows[i].read.envelope.flags & QUEUE_TO_HOLD)
+			l->rows[i].err = hold_back(m, l->rows[i].fd);
 	}
 }
 

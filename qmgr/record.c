@@ -169,6 +169,7 @@ verdict_of(uint64_t status)
 		return QUEUE_BOUNCED;
 	case DELIVERY_DEFERRED:
 	case DELIVERY_EXPIRED:
+	case DELIVERY_DELIVERABLE:
 		break;
 	}
 	return QUEUE_DELAYED;
@@ -201,6 +202,8 @@ record_orphan(const struct msg_in *result, struct worker *w)
 			.dsn = keep(op->arena, msg_str(&r, MSG_FIELD_DSN)),
 			.text = keep(op->arena, msg_str(&r, MSG_FIELD_TEXT)),
 			.time = service_wall(),
+			.told = msg_u64(&r, MSG_FIELD_NOTIFY) &
+			    QUEUE_NOTIFY_NEVER,
 		};
 	submit(op);
 }

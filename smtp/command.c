@@ -1,6 +1,7 @@
 #include "smtp/private.h"
 
 #include "base/base64.h"
+#include "base/xtext.h"
 #include "queue/notify.h"
 
 #include <inttypes.h>
@@ -8,6 +9,8 @@
 enum {
 	SECRET_MAX = 1024,
 	WORD_MAX = 600, /* of ENVID (100, RFC 3461) and ORCPT (500) */
+	KIND_MAX = 40, /* of an address */
+	ATTRIBUTE_MAX = 255, /* of XFORWARD, before it is encoded */
 };
 
 /* Addresses are canonical, and have no CR, LF or NUL: lib/queue sees to it. */
@@ -19,17 +22,40 @@ put_path(struct buf *out, struct span addr)
 	buf_put(out, SPAN(">"));
 }
 
-/* They are xtext already, as they came; anything else is left out. */
+/* What is too long for a command is left out. */
 static void
-put_xtext(struct buf *out, struct span name, struct span value)
+put_xtext(struct buf *out, struct span name, struct span plain,
+    struct span value)
 {
-	if (value.n == 0 || value.n > WORD_MAX)
+	char text[WORD_MAX];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	xtext_put(&b, value);
+	if (value.n == 0 || b.overflow)
 		return;
-	for (size_t i = 0; i < value.n; i++)
-		if (value.p[i] <= ' ' || value.p[i] > '~' || value.p[i] == '=')
-			return;
 	buf_put(out, name);
-	buf_put(out, value);
+	buf_put(out, plain);
+	buf_put(out, buf_span(&b));
+}
+
+/* "rfc822;a+2Bb@c": the kind of address is not encoded, and has to be an atom. */
+static void
+put_orcpt(struct buf *out, struct span orcpt)
+{
+	struct span kind = { orcpt.p, 0 };
+
+	while (kind.n < orcpt.n && orcpt.p[kind.n] != ';') {
+		char c = orcpt.p[kind.n++];
+
+		if (c <= ' ' || c > '~' || c == '+' || c == '=')
+			return;
+	}
+	if (kind.n == orcpt.n || kind.n == 0 || kind.n > KIND_MAX)
+		return;
+	kind.n++;
+	put_xtext(out, SPAN(" ORCPT="), kind,
+	    (struct span){ orcpt.p + kind.n, orcpt.n - kind.n });
 }
 
 void
@@ -48,7 +74,7 @@ command_mail(struct buf *out, const struct smtp_mail *m, unsigned features)
 			buf_put(out,
 			    m->ret == 1 ? SPAN(" RET=FULL")
 					: SPAN(" RET=HDRS"));
-		put_xtext(out, SPAN(" ENVID="), m->envid);
+		put_xtext(out, SPAN(" ENVID="), SPAN(""), m->envid);
 	}
 	buf_put(out, SPAN("\r\n"));
 }
@@ -81,8 +107,40 @@ command_rcpt(struct buf *out, const struct smtp_rcpt *r, unsigned features)
 	put_path(out, r->addr);
 	if (features & SMTP_HAS_DSN) {
 		put_notify(out, r->notify);
-		put_xtext(out, SPAN(" ORCPT="), r->orcpt);
+		put_orcpt(out, r->orcpt);
 	}
+	buf_put(out, SPAN("\r\n"));
+}
+
+/* " NAME=mail.example.org", encoded; "[UNAVAILABLE]" if it is not known. */
+static void
+put_attribute(struct buf *out, const char *name, struct span value)
+{
+	if (value.n > ATTRIBUTE_MAX)
+		value.n = ATTRIBUTE_MAX;
+	buf_putf(out, " %s=", name);
+	if (value.n == 0 || span_ieq(value, SPAN("unknown")))
+		buf_put(out, SPAN("[UNAVAILABLE]"));
+	else
+		xtext_put(out, value);
+}
+
+void
+command_xforward(struct buf *out, const struct smtp_mail *m,
+    unsigned attributes)
+{
+	buf_put(out, SPAN("XFORWARD"));
+	if (attributes & SMTP_FORWARD_NAME)
+		put_attribute(out, "NAME", m->client_name);
+	if (attributes & SMTP_FORWARD_ADDR)
+		put_attribute(out, "ADDR", m->client_addr);
+	if (attributes & SMTP_FORWARD_PROTO)
+		put_attribute(out, "PROTO", m->proto);
+	if (attributes & SMTP_FORWARD_HELO)
+		put_attribute(out, "HELO", m->helo);
+	if (attributes & SMTP_FORWARD_SOURCE)
+		put_attribute(out, "SOURCE",
+		    m->client_addr.n > 0 ? SPAN("REMOTE") : SPAN("LOCAL"));
 	buf_put(out, SPAN("\r\n"));
 }
 

@@ -133,7 +133,7 @@ keep(struct arena *a, struct span s)
 /* False: whether we have a password for it cannot be found out. */
 static bool
 configure(struct connection *c, const struct job *j, const struct host *h,
-    enum smtp_level level, struct fault *fault_r)
+    const struct policy *policy, struct fault *fault_r)
 {
 	struct smtp_config *g = &c->config;
 	struct why why;
@@ -141,21 +141,25 @@ configure(struct connection *c, const struct job *j, const struct host *h,
 	c->nexthop = keep(c->arena, j->nexthop);
 	c->host = keep(c->arena, span_str(h->name)).p;
 	c->relay = name_of(c->arena, h, true);
+	c->tls = policy->context;
+	c->sender = keep(c->arena, j->mail.sender);
 	*g = (struct smtp_config){
 		.lmtp = params.lmtp,
 		.helo = span_str(params.helo_name),
 		.peer = span_str(name_of(c->arena, h, false)),
-		.level = level,
+		.level = policy->level,
 		.discard = params.discard,
 		.skip_5xx_greeting = params.skip_5xx_greeting,
+		.xforward = params.xforward,
 		.auth_soft = params.sasl_soft,
 		.no_plaintext = conf_list_has(params.sasl_options,
 		    "noplaintext"),
 		.no_plaintext_tls = conf_list_has(params.sasl_tls_options,
 		    "noplaintext"),
 	};
-	switch (params_credentials(span_str(h->name), j->nexthop, c->arena,
-	    &g->user, &g->password, &why)) {
+	switch (params_credentials(&(struct params_peer){ span_str(h->name),
+				       j->nexthop, j->mail.sender },
+	    c->arena, &g->user, &g->password, &why)) {
 	case DICT_FOUND:
 		g->with_auth = true;
 		return true;
@@ -171,8 +175,8 @@ configure(struct connection *c, const struct job *j, const struct host *h,
 }
 
 struct connection *
-connection_open(struct job *j, const struct host *h, enum smtp_level level,
-    struct fault *fault_r)
+connection_open(struct job *j, const struct host *h,
+    const struct policy *policy, struct fault *fault_r)
 {
 	struct connection *c;
 	int fd = connect_to(&h->addr);
@@ -189,7 +193,7 @@ connection_open(struct job *j, const struct host *h, enum smtp_level level,
 	c->stream = stream_new(fd, IN_MAX, SMTP_OUT_MAX);
 	c->arena = arena_new(MEMORY_MAX);
 	c->made = task_now();
-	if (!configure(c, j, h, level, fault_r))
+	if (!configure(c, j, h, policy, fault_r))
 		return connection_free(c);
 	session_init(&c->session, &c->config, &j->mail, &c->stream->out);
 	return c;
@@ -229,6 +233,8 @@ timeout_of(enum smtp_stage stage)
 		return params.tls.timeout;
 	case SMTP_AT_RSET:
 		return params.rset_timeout;
+	case SMTP_AT_XFORWARD:
+		return params.xforward_timeout;
 	case SMTP_AT_MAIL:
 		return params.mail_timeout;
 	case SMTP_AT_RCPT:
@@ -309,8 +315,8 @@ static bool
 shake_hands(struct connection *c, struct job *j)
 {
 	struct tls_facts f = { 0 };
-	enum stream_result r = stream_starttls(c->stream, params.tls.context,
-	    c->host, task_after(params.tls.timeout), &f);
+	enum stream_result r = stream_starttls(c->stream, c->tls, c->host,
+	    task_after(params.tls.timeout), &f);
 
 	switch (r) {
 	case STREAM_OK:
@@ -335,17 +341,41 @@ shake_hands(struct connection *c, struct job *j)
 	return false;
 }
 
+/* Who knows only 7 bits gets no more (RFC 6152, section 3). */
+static bool
+needs_conversion(const struct connection *c, const struct job *j)
+{
+	return j->mail.is_8bit && !params.no_conversion &&
+	    !(c->session.features & SMTP_HAS_8BITMIME);
+}
+
+/* It is the mail's fault, and not the server's. */
+static void
+give_up(struct connection *c, struct job *j, enum smtp_fate fate,
+    const char *dsn, const char *text)
+{
+	mail_decide(&j->mail, fate, dsn, text);
+	session_broken(&c->session, SMTP_LOST);
+	c->session.site = false;
+}
+
 static void
 send_content(struct connection *c, struct job *j)
 {
-	enum stream_result r = content_send(c->stream, j,
-	    params.data_xfer_timeout, (size_t)params.line_limit);
+	enum content_result sent = CONTENT_SENT;
+	enum stream_result r;
 
+	if (needs_conversion(c, j))
+		sent = content_send_converted(c->stream, j,
+		    params.data_xfer_timeout, (size_t)params.line_limit, &r);
+	else
+		r = content_send(c->stream, j, params.data_xfer_timeout,
+		    (size_t)params.line_limit);
 	if (j->corrupt) {
-		mail_decide(&j->mail, SMTP_SOFT, "4.3.0",
-		    "queue file is damaged");
-		session_broken(&c->session, SMTP_LOST);
-		c->session.site = false;
+		give_up(c, j, SMTP_SOFT, "4.3.0", "queue file is damaged");
+	} else if (sent == CONTENT_TOO_DEEP) {
+		give_up(c, j, SMTP_BOUNCED, "5.6.3",
+		    "MIME nesting exceeds safety limit");
 	} else if (r == STREAM_OK) {
 		session_content(&c->session);
 	} else {

@@ -7,6 +7,7 @@
 #include "net/stream.h"
 #include "smtp/hosts.h"
 #include "smtp/job.h"
+#include "smtp/policy.h"
 
 struct connection {
 	struct link in_idle;
@@ -18,6 +19,8 @@ struct connection {
 	struct span nexthop;
 	const char *host; /* its name */
 	const char *relay; /* "mail.example.org[192.0.2.1]:25" */
+	struct tls *tls; /* the context of its policy, or NULL */
+	struct span sender; /* whose login it has; of no interest otherwise */
 	unsigned uses;
 	int64_t made; /* task_now() */
 	bool tls_failed; /* it is to be tried without TLS */
@@ -25,7 +28,7 @@ struct connection {
 
 /* Connects. NULL: see *fault_r, or j->interrupted. May sleep. */
 struct connection *connection_open(struct job *j, const struct host *h,
-    enum smtp_level level, struct fault *fault_r);
+    const struct policy *policy, struct fault *fault_r);
 
 /* Closes at once, without a word. NULL is fine. Returns NULL. */
 struct connection *connection_free(struct connection *c);

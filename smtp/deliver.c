@@ -1,6 +1,7 @@
 #include "smtp/deliver.h"
 
 #include "base/log.h"
+#include "base/scan.h"
 #include "service/service.h"
 #include "smtp/connection.h"
 #include "smtp/params.h"
@@ -18,6 +19,7 @@ struct round {
 	struct connection *connection; /* the one that served last, if any */
 	struct fault
 	    last; /* why the last server, or the list of them, failed */
+	struct policy policy;
 	bool talked; /* a server listened to what we have: the next hop lives */
 };
 
@@ -42,13 +44,15 @@ is_worn_out(const struct connection *c)
 
 /* An idle one to the same next hop, now the caller's; or NULL. */
 static struct connection *
-take_idle(struct span nexthop)
+take_idle(const struct job *j)
 {
 	for (struct link *l = idle.prev; l != &idle; l = l->prev) {
 		struct connection *c = container_of(l, struct connection,
 		    in_idle);
 
-		if (!span_eq(c->nexthop, nexthop) || is_worn_out(c))
+		if (!span_eq(c->nexthop, j->nexthop) || is_worn_out(c) ||
+		    (params.sasl_by_sender &&
+			!span_eq(c->sender, j->mail.sender)))
 			continue;
 		link_remove(l);
 		bell_ring(c->taken);
@@ -129,7 +133,7 @@ use_idle(struct round *r)
 {
 	struct connection *c;
 
-	while ((c = take_idle(r->job->nexthop))) {
+	while ((c = take_idle(r->job))) {
 		connection_carry(c, r->job);
 		if (c->session.stale && !r->job->interrupted) {
 			connection_free(c);
@@ -145,10 +149,7 @@ use_idle(struct round *r)
 static bool
 ask(struct round *r, const struct host *h)
 {
-	enum smtp_level level = !params.tls.offered || params.tls.from_start
-	    ? SMTP_TLS_NONE
-	    : params.tls.required ? SMTP_TLS_ENCRYPT
-				  : SMTP_TLS_MAY;
+	struct policy policy = r->policy;
 	bool again;
 
 	if (mail_undecided(&r->job->mail) > 0)
@@ -157,7 +158,7 @@ ask(struct round *r, const struct host *h)
 	if (r->connection)
 		r->connection = connection_quit(r->connection);
 	do {
-		struct connection *c = connection_open(r->job, h, level,
+		struct connection *c = connection_open(r->job, h, &policy,
 		    &r->last);
 
 		if (!c) {
@@ -167,7 +168,7 @@ ask(struct round *r, const struct host *h)
 		connection_carry(c, r->job);
 		/* As if it had not been offered (RFC 7435). */
 		again = c->tls_failed && !r->job->interrupted;
-		level = SMTP_TLS_NONE;
+		policy.level = SMTP_TLS_NONE;
 		if (again) {
 			connection_free(c);
 			mail_reopen(&r->job->mail);
@@ -202,10 +203,20 @@ ask_all(struct round *r, const struct target *t)
 static void
 ask_targets(struct round *r, struct span list)
 {
+	struct span rest = list;
 	struct target t;
 
-	while (!is_over(r) && target_next(&list, params.lmtp, &t))
-		ask_all(r, &t);
+	while (!is_over(r) && target_next(&rest, params.lmtp, &t)) {
+		struct span written = trim_white(
+		    (struct span){ list.p, list.n - rest.n });
+
+		list = rest;
+		while (written.n > 0 && *written.p == ',')
+			written = trim_white(
+			    (struct span){ written.p + 1, written.n - 1 });
+		if (policy_find(written, &r->policy, &r->last))
+			ask_all(r, &t);
+	}
 }
 
 /* Who could not be asked has the last server's fault. */

@@ -1,9 +1,11 @@
 #include "smtp/hosts.h"
 
+#include "net/hosts.h"
 #include "service/dns.h"
 #include "smtp/params.h"
 #include "task/task.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +86,21 @@ type_name(void)
 	return params.families & DNS_IPV6 ? "AAAA" : "A";
 }
 
+/* Of the system's file, which was read at the start. False: it is not in there. */
+static bool
+add_native(struct list *l, const char *name, unsigned preference)
+{
+	struct addr found[HOSTS_ADDRS_MAX];
+	size_t n, before = l->n;
+
+	n = hosts_find_in(params.hosts_file, span_str(name), found);
+	for (size_t i = 0; i < n; i++)
+		if (params.families &
+		    (found[i].family == AF_INET6 ? DNS_IPV6 : DNS_IPV4))
+			add(l, name, preference, &found[i]);
+	return l->n > before;
+}
+
 static bool
 add_host(struct list *l, struct span name, unsigned preference,
     struct fault *fault_r)
@@ -93,14 +110,20 @@ add_host(struct list *l, struct span name, unsigned preference,
 	size_t n;
 	bool secure;
 	const char *copy = arena_dup(l->arena, name);
-	enum dns_result r = dns_addrs(l->arena, name, params.families,
-	    task_after(QUERY_MS), &addrs, &n, &secure, &why);
+	enum dns_result r = DNS_ABSENT;
+
+	if (params.by_dns)
+		r = dns_addrs(l->arena, name, params.families,
+		    task_after(QUERY_MS), &addrs, &n, &secure, &why);
 
 	if (r == DNS_FOUND && copy) {
 		for (size_t i = 0; i < n; i++)
 			add(l, copy, preference, &addrs[i]);
 		return true;
 	}
+	if (params.by_hosts && copy && (r == DNS_ABSENT || r == DNS_NODATA) &&
+	    add_native(l, copy, preference))
+		return true;
 	l->temporary |= r == DNS_TEMPFAIL || r == DNS_CANCELLED || !copy;
 	blame(fault_r, r, name, type_name());
 	return false;

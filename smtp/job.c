@@ -28,6 +28,24 @@ keep(struct job *j, struct span s)
 	return p ? (struct span){ p, s.n } : SPAN("");
 }
 
+/* As it came: what a relay may tell of an original recipient (RFC 3461, 5.2.1). */
+static struct span
+orcpt_of(struct job *j, struct span addr)
+{
+	static const struct span kind = SPAN_INIT("rfc822;");
+	char *text;
+
+	for (size_t i = 0; i < addr.n; i++)
+		if (addr.p[i] < ' ' || addr.p[i] > '~')
+			return SPAN("");
+	text = arena_alloc(j->arena, kind.n + addr.n);
+	if (!text)
+		return SPAN("");
+	memcpy(text, kind.p, kind.n);
+	memcpy(text + kind.n, addr.p, addr.n);
+	return (struct span){ text, kind.n + addr.n };
+}
+
 static size_t
 count_rcpts(const struct msg_in *in)
 {
@@ -65,6 +83,8 @@ take_rcpts(struct job *j, const struct msg_in *in)
 		r->notify = (unsigned)msg_u64(&group, MSG_FIELD_NOTIFY);
 		r->text = "";
 		origs[i] = keep(j, msg_str(&group, MSG_FIELD_ORIG));
+		if (r->orcpt.n == 0)
+			r->orcpt = orcpt_of(j, origs[i].n ? origs[i] : r->addr);
 		if (r->addr.n == 0)
 			return false;
 	}
@@ -99,6 +119,10 @@ job_new(const struct msg_in *in, int fd, int64_t now)
 		.sender = keep(j, msg_str(in, MSG_FIELD_SENDER)),
 		.envid = keep(j, msg_str(in, MSG_FIELD_ENVID)),
 		.ret = (unsigned)msg_u64(in, MSG_FIELD_RET),
+		.client_name = keep(j, msg_str(in, MSG_FIELD_CLIENT_NAME)),
+		.client_addr = keep(j, msg_str(in, MSG_FIELD_CLIENT_ADDR)),
+		.proto = keep(j, msg_str(in, MSG_FIELD_PROTO)),
+		.helo = keep(j, msg_str(in, MSG_FIELD_HELO)),
 		.is_8bit = flags & QUEUE_8BIT,
 		.is_utf8 = flags & QUEUE_SMTPUTF8,
 		.size = j->length,
@@ -152,6 +176,8 @@ put_rcpt(const struct job *j, struct buf *b, size_t i, bool text)
 	msg_put_str(b, MSG_FIELD_ADDR, text ? r->addr : SPAN(""));
 	msg_put_u64(b, MSG_FIELD_STATUS, status_of(r));
 	msg_put_str(b, MSG_FIELD_DSN, span_str(r->dsn));
+	if (r->fate == SMTP_SENT && r->passed_on)
+		msg_put_u64(b, MSG_FIELD_NOTIFY, QUEUE_NOTIFY_NEVER);
 	if (text)
 		msg_put_opt(b, MSG_FIELD_TEXT, span_str(r->text));
 	if (j->corrupt)

@@ -5,11 +5,18 @@
 #include "net/hosts.h"
 #include "service/dns.h"
 #include "service/service.h"
+#include "smtp/policy.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	HOSTS_FILE_MAX = 1 << 20,
+};
 
 struct params params;
 
@@ -32,14 +39,18 @@ static const struct row rows[] = {
 	SAME(CONF_STR, myhostname, "myhostname"),
 	SAME(CONF_LIST, known_ports, "known_tcp_ports"),
 	SAME(CONF_LIST, protocols, "inet_protocols"),
+	SAME(CONF_STR, delimiters, "recipient_delimiter"),
 	SAME(CONF_LIST, interfaces, "inet_interfaces"),
+	SAME(CONF_BOOL, no_conversion, "disable_mime_output_conversion"),
 	EACH(CONF_STR, helo_name, "smtp_helo_name", "lmtp_lhlo_name"),
 	EACH(CONF_TIME, helo_timeout, "smtp_helo_timeout", "lmtp_lhlo_timeout"),
 	EACH(CONF_LIST, discard_words, "smtp_discard_ehlo_keywords",
 	    "lmtp_discard_lhlo_keywords"),
 	EACH(CONF_LIST, fallback, "smtp_fallback_relay", "lmtp_fallback_relay"),
+	EACH(CONF_STR, host_lookup, "smtp_host_lookup", "lmtp_host_lookup"),
 	EACH(CONF_STR, tcp_port, "smtp_tcp_port", "lmtp_tcp_port"),
 	EACH(CONF_STR, ca_file, "smtp_tls_CAfile", "lmtp_tls_CAfile"),
+	EACH(CONF_STR, ca_path, "smtp_tls_CApath", "lmtp_tls_CApath"),
 	EACH(CONF_STR, bind_address, "smtp_bind_address", "lmtp_bind_address"),
 	EACH(CONF_STR, bind_address6, "smtp_bind_address6",
 	    "lmtp_bind_address6"),
@@ -65,6 +76,10 @@ static const struct row rows[] = {
 	    "lmtp_randomize_addresses"),
 	EACH(CONF_BOOL, skip_5xx_greeting, "smtp_skip_5xx_greeting",
 	    "lmtp_skip_5xx_greeting"),
+	EACH(CONF_BOOL, xforward, "smtp_send_xforward_command",
+	    "lmtp_send_xforward_command"),
+	EACH(CONF_TIME, xforward_timeout, "smtp_xforward_timeout",
+	    "lmtp_xforward_timeout"),
 	EACH(CONF_BOOL, cache_on_demand, "smtp_connection_cache_on_demand",
 	    "lmtp_connection_cache_on_demand"),
 	EACH(CONF_TIME, cache_time, "smtp_connection_cache_time_limit",
@@ -75,6 +90,8 @@ static const struct row rows[] = {
 	    "lmtp_connection_reuse_count_limit"),
 	EACH(CONF_BOOL, sasl_enable, "smtp_sasl_auth_enable",
 	    "lmtp_sasl_auth_enable"),
+	EACH(CONF_BOOL, sasl_by_sender, "smtp_sender_dependent_authentication",
+	    "lmtp_sender_dependent_authentication"),
 	EACH(CONF_BOOL, sasl_soft, "smtp_sasl_auth_soft_bounce",
 	    "lmtp_sasl_auth_soft_bounce"),
 	EACH(CONF_STR, sasl_delimiter, "smtp_sasl_password_result_delimiter",
@@ -187,6 +204,45 @@ find_ports(const struct conf *c, struct why *why)
 	    EINVAL, "there is no such port", why);
 }
 
+/* Later there are no files; what changes in it starts new workers. */
+static int
+read_hosts_file(struct why *why)
+{
+	static const char path[] = "/etc/hosts";
+	char *text = zalloc(HOSTS_FILE_MAX);
+	FILE *f;
+
+	service_watch(path);
+	f = fopen(path, "re");
+	if (!f) {
+		int err = errno;
+
+		free(text);
+		return why_set(why, err, path, 0, "%s", strerror(err));
+	}
+	params.hosts_file.p = text;
+	params.hosts_file.n = fread(text, 1, HOSTS_FILE_MAX, f);
+	fclose(f);
+	return 0;
+}
+
+static int
+find_host_lookup(const struct conf *c, struct why *why)
+{
+	struct span rest = span_str(params.host_lookup), word;
+
+	while (conf_list_next(&rest, &word))
+		if (span_ieq(word, SPAN("dns")))
+			params.by_dns = true;
+		else if (span_ieq(word, SPAN("native")))
+			params.by_hosts = true;
+		else
+			return conf_complain(c,
+			    name_of("smtp_host_lookup", "lmtp_host_lookup"),
+			    EINVAL, "allowed are dns and native", why);
+	return params.by_hosts ? read_hosts_file(why) : 0;
+}
+
 int
 params_open(const struct conf *c, bool lmtp, struct why *why)
 {
@@ -196,6 +252,8 @@ params_open(const struct conf *c, bool lmtp, struct why *why)
 	err = read_rows(c, why);
 	if (!err)
 		err = find_ports(c, why);
+	if (!err)
+		err = find_host_lookup(c, why);
 	if (!err)
 		err = parse_bind(c,
 		    name_of("smtp_bind_address", "lmtp_bind_address"),
@@ -215,8 +273,12 @@ params_open(const struct conf *c, bool lmtp, struct why *why)
 			"lmtp_sasl_password_maps"),
 		    &passwords, why);
 	if (!err)
+		err = policy_open(c, lmtp, why);
+	if (!err)
 		err = service_tls_open_client(c, name_of("smtp", "lmtp"),
-		    params.ca_file, &params.tls, why);
+		    &(struct service_tls_client){ params.ca_file,
+			params.ca_path, policy_has_tables() },
+		    &params.tls, why);
 	return err;
 }
 
@@ -250,18 +312,34 @@ find_password(struct span key, struct arena *a, struct span *value_r,
 	return DICT_ABSENT;
 }
 
+static enum dict_result
+find_by_sender(struct span sender, struct arena *a, struct span *value_r,
+    struct why *why)
+{
+	const struct maps_form form = {
+		.kind = KEYS_VIRTUAL,
+		.delimiters = span_str(params.delimiters),
+	};
+
+	if (!params.sasl_by_sender || sender.n == 0)
+		return DICT_ABSENT;
+	return maps_find(&passwords, &form, sender, a, value_r, NULL, why);
+}
+
 enum dict_result
-params_credentials(struct span host, struct span nexthop, struct arena *a,
+params_credentials(const struct params_peer *peer, struct arena *a,
     struct span *user_r, struct span *password_r, struct why *why)
 {
 	struct span value;
-	enum dict_result r = DICT_ABSENT;
+	enum dict_result r;
 
 	if (!params.sasl_enable || !*params.sasl_delimiter)
 		return DICT_ABSENT;
-	r = find_password(host, a, &value, why);
+	r = find_by_sender(peer->sender, a, &value, why);
 	if (r == DICT_ABSENT)
-		r = find_password(nexthop, a, &value, why);
+		r = find_password(peer->host, a, &value, why);
+	if (r == DICT_ABSENT)
+		r = find_password(peer->nexthop, a, &value, why);
 	if (r != DICT_FOUND)
 		return r;
 	*user_r = span_cut(&value, *params.sasl_delimiter);

@@ -23,7 +23,10 @@ struct params {
 	const char *known_ports;
 	const char *protocols; /* inet_protocols */
 	const char *interfaces;
+	const char *delimiters;
+	const char *host_lookup;
 	const char *ca_file;
+	const char *ca_path;
 	const char *discard_words;
 	const char *bind_address;
 	const char *bind_address6;
@@ -41,18 +44,25 @@ struct params {
 	int64_t line_limit;
 	bool randomize;
 	bool skip_5xx_greeting;
+	bool xforward;
+	int64_t xforward_timeout;
+	bool no_conversion; /* disable_mime_output_conversion */
 	bool cache_on_demand;
 	int64_t cache_time;
 	int64_t reuse_time;
 	int64_t reuse_count;
 	bool sasl_enable;
 	bool sasl_soft;
+	bool sasl_by_sender;
 	const char *sasl_delimiter;
 	const char *sasl_options;
 	const char *sasl_tls_options;
 
 	/* Made of these. */
 	unsigned discard; /* SMTP_HAS_... */
+	bool by_dns; /* of smtp_host_lookup */
+	bool by_hosts;
+	struct span hosts_file; /* its text, with that */
 	uint16_t port;
 	unsigned families; /* DNS_IPV4 ... */
 	struct service_tls tls;
@@ -72,12 +82,19 @@ MUST_USE bool params_port(struct span name, uint16_t *port_r);
 /* Whether it is an address of this machine. */
 bool params_is_own(const struct addr *a);
 
-/*
- * What we log in with at a server, of smtp_sasl_password_maps: by its name, then
- * by the next hop as it was written. Copies are in `a`.
- */
+/* Whom we log in to, and for whom. */
+struct params_peer {
+	struct span host; /* its name */
+	struct span nexthop; /* as it was written */
+	struct span sender;
+};
 
-enum dict_result params_credentials(struct span host, struct span nexthop,
+/*
+ * What we log in with at a server, of smtp_sasl_password_maps: by the sender, if
+ * smtp_sender_dependent_authentication has it so, then by its name, then by the
+ * next hop. Copies are in `a`. Plain.
+ */
+enum dict_result params_credentials(const struct params_peer *peer,
     struct arena *a, struct span *user_r, struct span *password_r,
     struct why *why);
 

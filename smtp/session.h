@@ -42,6 +42,8 @@ struct smtp_config {
 	enum smtp_level level;
 	unsigned discard; /* SMTP_HAS_...: what is not to be seen */
 	bool skip_5xx_greeting;
+	bool
+	    xforward; /* it is told who brought the mail, if it wants to know */
 	bool auth_soft; /* a refused login is tried again */
 	bool with_auth; /* the server shall know us, if it offers that */
 	bool no_plaintext; /* PLAIN and LOGIN are not allowed, */
@@ -63,6 +65,15 @@ enum {
 	SMTP_HAS_LOGIN = BIT(8),
 };
 
+/* What of a client a server wants to know by XFORWARD. */
+enum {
+	SMTP_FORWARD_NAME = BIT(0),
+	SMTP_FORWARD_ADDR = BIT(1),
+	SMTP_FORWARD_PROTO = BIT(2),
+	SMTP_FORWARD_HELO = BIT(3),
+	SMTP_FORWARD_SOURCE = BIT(4),
+};
+
 /* The bit of an EHLO keyword, or 0. */
 unsigned session_feature(struct span keyword);
 
@@ -79,6 +90,7 @@ struct smtp_rcpt {
 	struct span orcpt;
 	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 	enum smtp_fate fate;
+	bool passed_on; /* the server tells the sender of success (RFC 3461) */
 	char dsn[SMTP_DSN_MAX];
 	const char *text; /* in the mail's arena */
 };
@@ -88,6 +100,10 @@ struct smtp_mail {
 	struct span sender;
 	struct span envid;
 	unsigned ret; /* 1: FULL, 2: HDRS */
+	struct span client_name; /* who brought it; empty: nobody knows */
+	struct span client_addr; /* empty: a program of this machine */
+	struct span proto;
+	struct span helo;
 	bool is_8bit;
 	bool is_utf8;
 	uint64_t size;
@@ -103,6 +119,7 @@ enum smtp_stage {
 	SMTP_AT_STARTTLS,
 	SMTP_AT_AUTH,
 	SMTP_AT_RSET,
+	SMTP_AT_XFORWARD,
 	SMTP_AT_MAIL,
 	SMTP_AT_RCPT,
 	SMTP_AT_DATA,
@@ -144,6 +161,8 @@ struct smtp_session {
 	bool kept; /* carried a mail before */
 	bool was_said; /* EHLO was understood */
 	unsigned auth_step;
+	unsigned forward; /* SMTP_FORWARD_...: what the server takes */
+	bool forwards; /* this mail goes with an XFORWARD */
 	bool mail_ok;
 	size_t accepted;
 	size_t next; /* step to be sent: RSET, MAIL, RCPTs, DATA */

@@ -57,6 +57,28 @@ has_client(const struct lists *l, const struct backend_client *c)
 	return false;
 }
 
+/* Where the tables cannot be asked, nothing is kept from the client. */
+static unsigned
+discarded_for(const struct backend_client *c)
+{
+	struct arena *a CLEANUP(arena_freep) = arena_new(ANSWERS_LIMIT);
+	const struct maps *m = &resources.discard_ehlo;
+	struct span value;
+	struct why why;
+
+	for (size_t i = 0; i < m->n; i++)
+		switch (dict_get(m->v[i], span_str(c->addr), a, &value, &why)) {
+		case DICT_FOUND:
+			return params_keywords(value);
+		case DICT_ABSENT:
+			break;
+		case DICT_TEMPFAIL:
+			log_warning("%s", why.text);
+			return 0;
+		}
+	return 0;
+}
+
 static enum backend_bare_lf
 bare_lf_of(const struct backend_client *c)
 {
@@ -109,6 +131,7 @@ backend_came(const struct addr *peer, struct backend_client *c_r)
 	name_client(c_r);
 	c_r->is_ours = has_client(resources.mynetworks, c_r);
 	c_r->bare_lf = bare_lf_of(c_r);
+	c_r->discard = discarded_for(c_r);
 	if (params.client_count == 0 ||
 	    has_client(resources.limit_exceptions, c_r))
 		return true;
@@ -326,7 +349,7 @@ evaluate(struct question *q, backend_note_fn *note, void *arg)
 			answer_owners(q);
 			break;
 		case ACCESS_WANT_NOTE:
-			note(q->e.what, q->e.note, arg);
+			note(&q->e, arg);
 			access_answer_note(&q->e);
 			break;
 		}

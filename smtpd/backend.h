@@ -38,6 +38,7 @@ struct backend_client {
 	struct addr peer;
 	bool is_ours; /* in mynetworks */
 	bool counted;
+	unsigned discard; /* SMTPD_EHLO_... that it is not offered */
 	enum backend_bare_lf bare_lf;
 	const struct tls_facts *tls; /* NULL: in the clear */
 };
@@ -61,8 +62,8 @@ const struct backend_tls *backend_tls(void);
 MUST_USE bool backend_came(const struct addr *peer, struct backend_client *c_r);
 void backend_left(struct backend_client *c);
 
-/* Tells a note of the restrictions: reject_warning, warn ... */
-typedef void backend_note_fn(const char *what, const char *text, void *arg);
+/* Tells a note of the restrictions: reject_warning, warn ..., with its effect. */
+typedef void backend_note_fn(const struct access_eval *e, void *arg);
 
 /* Evaluates the lists, in tables that answer at once. */
 void backend_access(const struct access_facts *facts, unsigned lists,

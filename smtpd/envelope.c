@@ -41,6 +41,7 @@ greet_back(struct smtpd_session *s)
 		{ SMTPD_EHLO_AUTH, "AUTH" },
 		{ SMTPD_EHLO_ENHANCED, "ENHANCEDSTATUSCODES" },
 		{ SMTPD_EHLO_8BITMIME, "8BITMIME" },
+		{ SMTPD_EHLO_DSN, "DSN" },
 	};
 	const char *before = s->config->myhostname;
 	char size[40] = "SIZE", auth[AUTH_KEYWORD_MAX];
@@ -53,7 +54,7 @@ greet_back(struct smtpd_session *s)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		unsigned bit = rows[i].bit;
 
-		if (!(s->config->ehlo & bit) ||
+		if (!(s->ehlo & bit) ||
 		    (bit == SMTPD_EHLO_STARTTLS && s->tls) ||
 		    (bit == SMTPD_EHLO_AUTH && !auth_keyword(s, auth)))
 			continue;
@@ -199,22 +200,19 @@ static enum outcome
 mail_param(struct smtpd_session *s, struct span word)
 {
 	struct span value = word;
+	enum outcome o;
 
-	if (take_text(&value, SPAN("SIZE=")) &&
-	    (s->config->ehlo & SMTPD_EHLO_SIZE))
+	if (take_text(&value, SPAN("SIZE=")) && (s->ehlo & SMTPD_EHLO_SIZE))
 		return param_size(s, value);
 	if (span_ieq(word, SPAN("BODY=8BITMIME")) &&
-	    (s->config->ehlo & SMTPD_EHLO_8BITMIME)) {
+	    (s->ehlo & SMTPD_EHLO_8BITMIME)) {
 		s->txn.is_8bit = true;
 		return OUTCOME_OK;
 	}
 	if (span_ieq(word, SPAN("BODY=7BIT")) ||
 	    take_text(&value, SPAN("AUTH=")))
 		return OUTCOME_OK;
-	if (take_text(&value, SPAN("RET=")) ||
-	    take_text(&value, SPAN("ENVID=")))
-		return reply_error(s, "501 5.7.1 DSN support is disabled");
-	return unsupported(s, word);
+	return dsn_mail_param(s, word, &o) ? o : unsupported(s, word);
 }
 
 static enum outcome
@@ -222,6 +220,8 @@ drop_mail(struct smtpd_session *s, enum outcome o)
 {
 	s->txn.size = 0;
 	s->txn.is_8bit = false;
+	s->txn.envid = (struct span){ 0 };
+	s->txn.ret = 0;
 	if (s->log.kind != SMTPD_LOG_REJECT) {
 		arena_reset(s->arena);
 		s->facts.sender = (struct span){ 0 };
@@ -280,14 +280,13 @@ rcpt_params(struct smtpd_session *s, struct span arg)
 {
 	struct span word;
 
-	for (take_blanks(&arg); take_word(&arg, &word); take_blanks(&arg)) {
-		struct span value = word;
+	enum outcome o = OUTCOME_OK;
 
-		if (take_text(&value, SPAN("NOTIFY=")) ||
-		    take_text(&value, SPAN("ORCPT=")))
-			return reply_error(s,
-			    "501 5.7.1 DSN support is disabled");
-		return unsupported(s, word);
+	for (take_blanks(&arg); take_word(&arg, &word); take_blanks(&arg)) {
+		if (!dsn_rcpt_param(s, word, &o))
+			return unsupported(s, word);
+		if (o != OUTCOME_OK)
+			return o;
 	}
 	return OUTCOME_OK;
 }
@@ -300,7 +299,7 @@ add_rcpt(struct smtpd_session *s)
 	s->facts.rcpt = (struct span){ 0 };
 	if (!r)
 		return reply_full(s);
-	r->addr = s->addr;
+	*r = s->checked;
 	*s->txn.end = r;
 	s->txn.end = &r->next;
 	s->txn.n++;
@@ -323,9 +322,10 @@ cmd_rcpt(struct smtpd_session *s, struct span arg)
 	if (!take_text(&arg, SPAN("TO:")) || arg.n == 0)
 		return reply_error(s, "501 5.5.4 Syntax: RCPT TO:<address>");
 	before = arg;
+	s->checked = (struct smtpd_rcpt){ 0 };
 	/* Refused ones take room too, but a bounded one: see below. */
-	if (!take_address(s, &arg, &s->addr, &full) ||
-	    (!full && s->addr.n == 0)) {
+	if (!take_address(s, &arg, &s->checked.addr, &full) ||
+	    (!full && s->checked.addr.n == 0)) {
 		log_address(s, before);
 		return reply_error(s, "501 5.1.3 Bad recipient address syntax");
 	}
@@ -342,9 +342,9 @@ cmd_rcpt(struct smtpd_session *s, struct span arg)
 		s->slow = is_many;
 		return is_many ? OUTCOME_ERROR : OUTCOME_OK;
 	}
-	s->facts.rcpt = s->addr;
+	s->facts.rcpt = s->checked.addr;
 	/* RFC 5321, section 4.5.1: always. */
-	if (!span_ieq(s->addr, SPAN("postmaster")) &&
+	if (!span_ieq(s->checked.addr, SPAN("postmaster")) &&
 	    wants_access(s, rcpt_lists(s)))
 		return OUTCOME_WAITS;
 	return add_rcpt(s);
@@ -368,14 +368,14 @@ cmd_vrfy(struct smtpd_session *s, struct span arg)
 		return reply_error(s, "502 5.5.1 VRFY command is disabled");
 	if (arg.n == 0)
 		return reply_error(s, "501 5.5.4 Syntax: VRFY address");
-	if (!take_address(s, &arg, &s->addr, &full) || arg.n > 0 ||
-	    (!full && s->addr.n == 0)) {
+	if (!take_address(s, &arg, &s->checked.addr, &full) || arg.n > 0 ||
+	    (!full && s->checked.addr.n == 0)) {
 		log_address(s, before);
 		return reply_error(s, "501 5.1.3 Bad recipient address syntax");
 	}
 	if (full)
 		return reply_full(s);
-	s->facts.rcpt = s->addr;
+	s->facts.rcpt = s->checked.addr;
 	if (wants_access(s, rcpt_lists(s)))
 		return OUTCOME_WAITS;
 	return vrfy_checked(s, &(struct access_verdict){ 0 });
@@ -387,5 +387,6 @@ vrfy_checked(struct smtpd_session *s, const struct access_verdict *v)
 	if (v->action == ACCESS_REJECT)
 		return reply_verdict(s, v);
 	s->facts.rcpt = (struct span){ 0 };
-	return reply_ok(s, "252 2.0.0 %.*s", (int)s->addr.n, s->addr.p);
+	return reply_ok(s, "252 2.0.0 %.*s", (int)s->checked.addr.n,
+	    s->checked.addr.p);
 }

@@ -109,6 +109,10 @@ backend_mail_new(const struct smtpd_session *s, const struct backend_client *c)
 	m->in->complete = complete_has(resources.complete, c,
 	    session_user(s).p);
 	m->in->sender = s->txn.sender;
+	for (const struct smtpd_text *t = s->txn.prepends; t; t = t->next) {
+		intake_put(m->in, t->text);
+		intake_put(m->in, SPAN("\n"));
+	}
 	put_received(m);
 	return m;
 }
@@ -167,13 +171,27 @@ log_mail(const struct backend_mail *m)
 	log_release();
 }
 
+/* That of a table goes first; who is redirected gets it without (access(5)). */
+static struct span
+filter_of(const struct smtpd_session *s)
+{
+	if (s->txn.redirect.n > 0)
+		return SPAN("");
+	return s->txn.filter.n > 0 ? s->txn.filter
+				   : span_str(params.content_filter);
+}
+
 static void
 set_envelope(struct backend_mail *m)
 {
 	const struct smtpd_session *s = m->session;
 
 	m->in->envelope = (struct queue_envelope){
-		.flags = s->txn.is_8bit ? QUEUE_8BIT : 0,
+		.flags = (s->txn.is_8bit ? QUEUE_8BIT : 0U) |
+		    (s->txn.hold ? QUEUE_TO_HOLD : 0U),
+		.filter = filter_of(s),
+		.envid = s->txn.envid,
+		.ret = s->txn.ret,
 		.client_name = span_str(m->client->name),
 		.client_addr = span_str(m->client->addr),
 		.proto = session_protocol(s),
@@ -182,6 +200,46 @@ set_envelope(struct backend_mail *m)
 	};
 	if (s->auth.done)
 		m->in->envelope.sasl_method = s->auth.mech;
+}
+
+static bool
+add_rcpt(struct backend_mail *m, const struct queue_rcpt *r)
+{
+	return intake_add(m->in, r) == INTAKE_ADDED;
+}
+
+/* Nobody is told of what becomes of a copy. */
+static bool
+add_copies(struct backend_mail *m)
+{
+	for (const struct smtpd_text *t = m->session->txn.copies; t;
+	     t = t->next)
+		if (!add_rcpt(m,
+			&(struct queue_rcpt){ .addr = t->text,
+			    .notify = QUEUE_NOTIFY_NEVER }))
+			return false;
+	return true;
+}
+
+/* Those of the client, or who a table says gets it in their place. */
+static bool
+add_rcpts(struct backend_mail *m)
+{
+	const struct smtpd_txn *t = &m->session->txn;
+
+	if (t->redirect.n > 0)
+		return add_rcpt(m, &(struct queue_rcpt){ .addr = t->redirect });
+	for (const struct smtpd_rcpt *r = t->rcpts; r; r = r->next) {
+		const struct queue_rcpt given = {
+			.addr = r->addr,
+			.orcpt = r->orcpt,
+			.notify = r->notify,
+		};
+
+		if (!add_rcpt(m, &given))
+			return false;
+	}
+	return add_copies(m);
 }
 
 enum smtpd_data
@@ -195,11 +253,8 @@ backend_mail_commit(struct backend_mail *m, char id_r[BACKEND_ID_MAX])
 	}
 	if (!intake_end(m->in))
 		return m->result = result_of(m->in->error);
-	for (const struct smtpd_rcpt *r = m->session->txn.rcpts; r; r = r->next)
-		if (intake_add(m->in,
-			&(struct queue_rcpt){ .addr = r->addr }) !=
-		    INTAKE_ADDED)
-			return m->result = SMTPD_DATA_FAILED;
+	if (m->session->txn.effect_lost || !add_rcpts(m))
+		return m->result = SMTPD_DATA_FAILED;
 	set_envelope(m);
 	task_offload(TASK_DISK, commit, m);
 	if (m->result != SMTPD_DATA_OK)

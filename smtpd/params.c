@@ -23,6 +23,7 @@ const struct conf_field params_fields[] = {
 	CONF_FIELD(CONF_STR, struct params, smtpd_banner),
 	CONF_FIELD(CONF_STR, struct params, recipient_delimiter),
 	ROW(CONF_STR, null_key, "smtpd_null_access_lookup_key"),
+	ROW(CONF_LIST, content_filter, "content_filter"),
 	ROW(CONF_LIST, discard_ehlo, "smtpd_discard_ehlo_keywords"),
 	ROW(CONF_LIST, parents, "parent_domain_matches_subdomains"),
 	ROW(CONF_LIST, classes, "smtpd_restriction_classes"),
@@ -61,8 +62,8 @@ const struct conf_field params_fields[] = {
 };
 const size_t params_fields_n = COUNT_OF(params_fields);
 
-static unsigned
-offered(void)
+unsigned
+params_keywords(struct span list)
 {
 	static const struct {
 		const char *word;
@@ -75,12 +76,23 @@ offered(void)
 		{ "8bitmime", SMTPD_EHLO_8BITMIME },
 		{ "starttls", SMTPD_EHLO_STARTTLS },
 		{ "auth", SMTPD_EHLO_AUTH },
+		{ "dsn", SMTPD_EHLO_DSN },
 	};
 	unsigned bits = 0;
+	struct span word;
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (!conf_list_has(params.discard_ehlo, rows[i].word))
-			bits |= rows[i].bit;
+	while (conf_list_next(&list, &word))
+		for (size_t i = 0; i < COUNT_OF(rows); i++)
+			if (span_ieq(word, span_str(rows[i].word)))
+				bits |= rows[i].bit;
+	return bits;
+}
+
+static unsigned
+offered(void)
+{
+	unsigned bits = ~params_keywords(span_str(params.discard_ehlo));
+
 	if (!resources.tls.offered)
 		bits &= ~(unsigned)SMTPD_EHLO_STARTTLS;
 	if (params.disable_vrfy)
@@ -358,6 +370,9 @@ params_open(const struct conf *c, struct why *why)
 		return -EINVAL;
 	if (maps_open(c, "smtpd_sender_login_maps", &resources.sender_logins,
 		why) < 0)
+		return -EINVAL;
+	if (maps_open(c, "smtpd_discard_ehlo_keyword_address_maps",
+		&resources.discard_ehlo, why) < 0)
 		return -EINVAL;
 	resources.routing = routing_open(c, why);
 	if (!resources.routing)

@@ -24,6 +24,7 @@ struct params {
 	const char *null_key;
 	const char *discard_ehlo;
 	const char *parents;
+	const char *content_filter;
 	const char *classes;
 	bool helo_required;
 	bool disable_vrfy;
@@ -73,6 +74,7 @@ struct resources {
 	struct intake_conf intake;
 	struct queue *queue;
 	struct maps sender_logins;
+	struct maps discard_ehlo; /* by the client's address */
 	struct lists *mynetworks;
 	struct lists *limit_exceptions;
 	struct lists *bare_lf_exceptions;
@@ -86,6 +88,9 @@ struct resources {
 };
 
 extern struct resources resources;
+
+/* The SMTPD_EHLO_... that a list of keywords names. Plain. */
+unsigned params_keywords(struct span list);
 
 /* Opens them. Returns 0, or -errno with `why`. Blocks. */
 MUST_USE int params_open(const struct conf *c, struct why *why);

@@ -60,6 +60,15 @@ enum outcome auth_response(struct smtpd_session *s, struct span line);
 /* Forgets who it was. */
 void auth_forget(struct smtpd_session *s);
 
+/*
+ * dsn.c: what a sender wants to be told (RFC 3461). `word` is a parameter of MAIL
+ * or RCPT. False: it is none of these, and nothing was done.
+ */
+MUST_USE bool dsn_mail_param(struct smtpd_session *s, struct span word,
+    enum outcome *outcome_r);
+MUST_USE bool dsn_rcpt_param(struct smtpd_session *s, struct span word,
+    enum outcome *outcome_r);
+
 command_fn cmd_starttls, cmd_auth;
 command_fn cmd_helo, cmd_ehlo, cmd_mail, cmd_rcpt, cmd_vrfy, cmd_data;
 

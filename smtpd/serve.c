@@ -39,8 +39,9 @@ log_client(const struct client *c)
 	    struct log_client){ span_str(c->who.name), span_str(c->who.addr) };
 }
 
+/* Something that a rule says of the client or his mail. */
 static void
-log_refusal(struct client *c, const char *what, struct span reply)
+log_word(struct client *c, const char *what, struct span reply)
 {
 	const struct smtpd_session *s = &c->session;
 
@@ -54,13 +55,23 @@ log_refusal(struct client *c, const char *what, struct span reply)
 	    .proto = session_protocol(s),
 	    .helo = s->facts.helo,
 	});
+}
+
+static void
+log_refusal(struct client *c, const char *what, struct span reply)
+{
+	log_word(c, what, reply);
 	backend_refused();
 }
 
 static void
-note(const char *what, const char *text, void *arg)
+note(const struct access_eval *e, void *arg)
 {
-	log_refusal(arg, what, span_str(text));
+	struct client *c = arg;
+
+	session_effect(&c->session, e->effect, e->effect_arg);
+	if (e->effect != ACCESS_EFFECT_PREPEND)
+		log_word(c, e->what, span_str(e->note));
 }
 
 /* Logs what the last step left; its reply is what ->out has since `before`. */
@@ -401,6 +412,7 @@ greet_and_converse(struct client *c, bool welcome)
 		session_crowded(&c->session, backend_config(), &facts,
 		    &c->stream->out);
 	c->session.tls = tls;
+	c->session.ehlo &= ~c->who.discard;
 	converse(c);
 }
 

@@ -29,7 +29,8 @@ txn_reset(struct smtpd_session *s)
 {
 	s->txn = (struct smtpd_txn){ 0 };
 	s->txn.end = &s->txn.rcpts;
-	s->facts.sender = s->facts.rcpt = s->addr = (struct span){ 0 };
+	s->facts.sender = s->facts.rcpt = (struct span){ 0 };
+	s->checked = (struct smtpd_rcpt){ 0 };
 	arena_reset(s->arena);
 	enter(s, s->hello);
 }
@@ -436,6 +437,7 @@ begin(struct smtpd_session *s, const struct smtpd_config *config,
 {
 	*s = (struct smtpd_session){
 		.config = config,
+		.ehlo = config->ehlo,
 		.facts = *facts,
 		.out = out,
 		.command = SMTPD_COMMANDS,

@@ -108,6 +108,7 @@ enum {
 	SMTPD_EHLO_8BITMIME = BIT(4),
 	SMTPD_EHLO_STARTTLS = BIT(5), /* and so whether it works */
 	SMTPD_EHLO_AUTH = BIT(6),
+	SMTPD_EHLO_DSN = BIT(7), /* RFC 3461 */
 };
 
 typedef bool smtpd_word_fn(struct span word);
@@ -144,13 +145,28 @@ struct smtpd_config {
 struct smtpd_rcpt {
 	struct smtpd_rcpt *next;
 	struct span addr; /* canonical */
+	struct span orcpt; /* decoded: "rfc822;a@b"; ->n 0: not said */
+	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
+};
+
+struct smtpd_text {
+	struct smtpd_text *next;
+	struct span text;
 };
 
 struct smtpd_txn {
 	struct span sender; /* canonical */
 	uint64_t size; /* that the client announced */
 	bool is_8bit;
+	struct span envid; /* decoded; ->p NULL: not said */
+	unsigned ret; /* QUEUE_RET_...; 0: not said */
 	bool discard; /* take it and lose it */
+	bool hold; /* it waits until it is released */
+	bool effect_lost; /* there was no room for what a table wanted */
+	struct span filter; /* "transport:nexthop"; ->n 0: none */
+	struct span redirect; /* who gets it in place of all */
+	struct smtpd_text *prepends; /* fields, in their order */
+	struct smtpd_text *copies; /* addresses */
 	size_t n;
 	size_t overshoot;
 	struct smtpd_rcpt *rcpts;
@@ -176,8 +192,10 @@ struct smtpd_session {
 	struct smtpd_txn txn;
 	struct access_facts facts;
 	unsigned lists; /* with SMTPD_WANT_ACCESS */
-	struct span addr; /* that is being checked */
+	struct smtpd_rcpt checked; /* a recipient that is being checked */
 
+	unsigned
+	    ehlo; /* SMTPD_EHLO_..., of ->config; who begins may take some */
 	bool esmtp;
 	bool tls; /* set by who begins with it, after session_init() */
 	bool denied; /* since the connection */
@@ -222,6 +240,12 @@ enum smtpd_want session_timeout(struct smtpd_session *s);
 enum smtpd_want session_shutdown(struct smtpd_session *s);
 enum smtpd_want session_access(struct smtpd_session *s,
     const struct access_verdict *verdict);
+/*
+ * While a verdict is wanted: a table wants this done with the mail. Before MAIL
+ * there is none, and nothing to be done.
+ */
+void session_effect(struct smtpd_session *s, enum access_effect effect,
+    struct span arg);
 enum smtpd_want session_space(struct smtpd_session *s, bool is_room);
 enum smtpd_want session_data(struct smtpd_session *s, enum smtpd_data result);
 enum smtpd_want session_committed(struct smtpd_session *s,

@@ -22,7 +22,7 @@ cmd_starttls(struct smtpd_session *s, struct span arg)
 	if (s->config->tls_broken)
 		return reply_error(s,
 		    "454 4.7.0 TLS not available due to local problem");
-	if (!(s->config->ehlo & SMTPD_EHLO_STARTTLS))
+	if (!(s->ehlo & SMTPD_EHLO_STARTTLS))
 		return reply_error(s,
 		    "502 5.5.1 Error: command not implemented");
 	reply_ok(s, "220 2.0.0 Ready to start TLS");

@@ -123,6 +123,7 @@ show_envelope(const struct queue_message *m, const char *name)
 	put_optional("log_protocol_name", e->proto);
 	put_optional("sasl_method", e->sasl_method);
 	put_optional("sasl_username", e->sasl_user);
+	put_optional("content_filter", e->filter);
 	put_optional("envelope_id", e->envid);
 	if (options.verbose)
 		printf("flags: %u ret: %u\n", e->flags, e->ret);

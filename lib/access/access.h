@@ -103,6 +103,16 @@ enum access_action {
 	ACCESS_DISCARD, /* take the message, and lose it */
 };
 
+/* What a table says is to be done with a message, whatever the verdict. */
+enum access_effect {
+	ACCESS_EFFECT_NONE,
+	ACCESS_EFFECT_HOLD,
+	ACCESS_EFFECT_FILTER, /* ->effect_arg is "transport:nexthop" */
+	ACCESS_EFFECT_PREPEND, /* ... a field of the head; nothing is logged */
+	ACCESS_EFFECT_REDIRECT, /* ... who gets it in place of all */
+	ACCESS_EFFECT_BCC, /* ... who gets it, too */
+};
+
 struct access_verdict {
 	enum access_action action;
 	unsigned code; /* 554, 450 ...; 421 and 521 also end the session */
@@ -141,8 +151,10 @@ struct access_eval {
 	size_t table;
 	enum access_form form;
 	struct span subject;
-	const char *what; /* "reject_warning", "warn", "info", "discard" */
+	const char *what; /* "reject_warning", "warn", "info", "hold" ... */
 	char note[ACCESS_TEXT_MAX + 20];
+	enum access_effect effect; /* with ACCESS_WANT_NOTE */
+	struct span effect_arg; /* good until the answer */
 
 	access_trace_fn *trace; /* may be NULL; set after access_begin() */
 	void *trace_arg;

@@ -261,5 +261,7 @@ void
 access_answer_note(struct access_eval *e)
 {
 	must(e->want == ACCESS_WANT_NOTE);
+	e->effect = ACCESS_EFFECT_NONE;
+	e->effect_arg = (struct span){ 0 };
 	e->noted = e->waiting;
 }

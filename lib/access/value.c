@@ -115,12 +115,91 @@ apply_refusal(struct access_eval *e, struct span verb, struct span text,
 	return true;
 }
 
+/* "X-Spam: yes": a field's name and its colon (RFC 5322, section 2.2). */
 static bool
-is_not_yet(struct span verb)
+is_field(struct span text)
 {
-	return span_ieq(verb, SPAN("HOLD")) || span_ieq(verb, SPAN("FILTER")) ||
-	    span_ieq(verb, SPAN("PREPEND")) ||
-	    span_ieq(verb, SPAN("REDIRECT")) || span_ieq(verb, SPAN("BCC"));
+	size_t n = 0;
+
+	while (n < text.n && text.p[n] > ' ' && text.p[n] < 0x7f &&
+	    text.p[n] != ':')
+		n++;
+	return n > 0 && n < text.n && text.p[n] == ':';
+}
+
+static bool
+has_char(struct span text, char c)
+{
+	return text.n > 0 && memchr(text.p, c, text.n);
+}
+
+/* What would not work is told, and not done, as Postfix has it. */
+static bool
+is_usable(enum access_effect effect, struct span arg)
+{
+	switch (effect) {
+	case ACCESS_EFFECT_FILTER:
+		return has_char(arg, ':');
+	case ACCESS_EFFECT_PREPEND:
+		return is_field(arg);
+	case ACCESS_EFFECT_REDIRECT:
+	case ACCESS_EFFECT_BCC:
+		return has_char(arg, '@');
+	case ACCESS_EFFECT_HOLD:
+	case ACCESS_EFFECT_NONE:
+		break;
+	}
+	return true;
+}
+
+static const struct effect {
+	struct span verb;
+	const char *what;
+	enum access_effect effect;
+} effects[] = {
+	{ SPAN_INIT("HOLD"), "hold", ACCESS_EFFECT_HOLD },
+	{ SPAN_INIT("FILTER"), "filter", ACCESS_EFFECT_FILTER },
+	{ SPAN_INIT("PREPEND"), "prepend", ACCESS_EFFECT_PREPEND },
+	{ SPAN_INIT("REDIRECT"), "redirect", ACCESS_EFFECT_REDIRECT },
+	{ SPAN_INIT("BCC"), "bcc", ACCESS_EFFECT_BCC },
+};
+
+static enum access_outcome
+apply_effect(struct access_eval *e, const struct effect *f, struct span arg,
+    const char *name, const char *subject)
+{
+	char text[ACCESS_TEXT_MAX];
+	int n = (int)(arg.n < 200 ? arg.n : 200);
+
+	if (!is_usable(f->effect, arg)) {
+		snprintf(text, sizeof(text),
+		    "<%s>: %s: %.*s with \"%.*s\" cannot be done", subject,
+		    name, (int)f->verb.n, f->verb.p, n, arg.p);
+		return note(e, "warn", span_str(text));
+	}
+	if (f->effect == ACCESS_EFFECT_HOLD && arg.n > 0)
+		snprintf(text, sizeof(text), "<%s>: %s %.*s", subject, name, n,
+		    arg.p);
+	else
+		snprintf(text, sizeof(text), "<%s>: %s triggers %.*s %.*s",
+		    subject, name, (int)f->verb.n, f->verb.p,
+		    arg.n ? n : (int)strlen("action"),
+		    arg.n ? arg.p : "action");
+	e->effect = f->effect;
+	e->effect_arg = arg;
+	return note(e, f->what, span_str(text));
+}
+
+static bool
+take_effect(struct access_eval *e, struct span verb, struct span arg,
+    const char *name, const char *subject, enum access_outcome *o_r)
+{
+	for (size_t i = 0; i < COUNT_OF(effects); i++)
+		if (span_ieq(verb, effects[i].verb)) {
+			*o_r = apply_effect(e, &effects[i], arg, name, subject);
+			return true;
+		}
+	return false;
 }
 
 enum access_outcome
@@ -155,7 +234,9 @@ access_apply(struct access_eval *e, struct span value, const char *name,
 		return note(e, "info", rest);
 	if (span_ieq(verb, SPAN("DISCARD")))
 		return discard(e, rest, name, subject);
-	if (is_not_yet(verb) || e->depth == ACCESS_DEPTH_MAX)
+	if (take_effect(e, verb, rest, name, subject, &o))
+		return o;
+	if (e->depth == ACCESS_DEPTH_MAX)
 		return broken(e);
 	e->frames[e->depth++] = (struct access_frame){ .text = list };
 	return OUTCOME_CALL;

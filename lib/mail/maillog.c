@@ -13,6 +13,7 @@ static const char *const statuses[] = {
 	[DELIVERY_BOUNCED] = "bounced",
 	[DELIVERY_DEFERRED] = "deferred",
 	[DELIVERY_EXPIRED] = "expired",
+	[DELIVERY_DELIVERABLE] = "deliverable",
 };
 
 /* A line that is being put together; spans live until it is sent. */

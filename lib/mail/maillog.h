@@ -33,6 +33,7 @@ enum delivery_status {
 	DELIVERY_BOUNCED,
 	DELIVERY_DEFERRED,
 	DELIVERY_EXPIRED,
+	DELIVERY_DELIVERABLE, /* it was only to be known */
 };
 
 /*

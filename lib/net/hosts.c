@@ -47,6 +47,31 @@ has_word(struct span words, struct span wanted)
 	return false;
 }
 
+/* Whether a line has the name, and an address. */
+static bool
+find_addr(struct span line, struct span name, struct addr *addr_r)
+{
+	struct span word;
+
+	return next_word(&line, &word) && has_word(line, name) &&
+	    addr_parse(word, addr_r);
+}
+
+size_t
+hosts_find_in(struct span text, struct span name,
+    struct addr addrs_r[HOSTS_ADDRS_MAX])
+{
+	size_t n = 0;
+
+	while (text.n > 0 && n < HOSTS_ADDRS_MAX) {
+		struct span rest = span_cut(&text, '\n');
+
+		rest = trim_white(rest);
+		n += find_addr(span_cut(&rest, '#'), name, &addrs_r[n]);
+	}
+	return n;
+}
+
 size_t
 hosts_find(const char *file, struct span name,
     struct addr addrs_r[HOSTS_ADDRS_MAX])
@@ -54,13 +79,10 @@ hosts_find(const char *file, struct span name,
 	FILE *f CLEANUP(fclosep) = fopen(file, "re");
 	char bytes[LINE_MAX_LEN];
 	struct span line;
-	struct span word;
 	size_t n = 0;
 
 	while (f && n < HOSTS_ADDRS_MAX && read_line(f, bytes, &line))
-		if (next_word(&line, &word) && has_word(line, name) &&
-		    addr_parse(word, &addrs_r[n]))
-			n++;
+		n += find_addr(line, name, &addrs_r[n]);
 	return n;
 }
 

@@ -18,6 +18,10 @@ enum {
 size_t hosts_find(const char *file, struct span name,
     struct addr addrs_r[HOSTS_ADDRS_MAX]);
 
+/* The same in the text of such a file, for who cannot open it any more. Plain. */
+size_t hosts_find_in(struct span text, struct span name,
+    struct addr addrs_r[HOSTS_ADDRS_MAX]);
+
 /* Finds the first name of an address, NUL-terminated. False: none. Blocks. */
 MUST_USE bool hosts_name(const char *file, const struct addr *addr,
     char name_r[HOSTS_NAME_MAX + 1]);

@@ -2,6 +2,7 @@
 
 #include "base/scan.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
@@ -355,6 +356,52 @@ tls_server_new(const struct tls_conf *conf, struct why *why)
 	return made;
 }
 
+static int
+trust_file(struct tls *t, const struct tls_conf *conf, const char *path,
+    struct why *why)
+{
+	char text[128];
+
+	if (conf->on_file)
+		conf->on_file(path);
+	if (SSL_CTX_load_verify_file(t->ctx, path) == 1)
+		return 0;
+	tls_take_error(text, sizeof(text), "cannot be read");
+	return why_set(why, EINVAL, path, 0, "%s", text);
+}
+
+/* "9d66eef0.0", as c_rehash names them; others in there are not for us. */
+static bool
+is_hashed(const char *name)
+{
+	size_t n = strspn(name, "0123456789abcdef");
+
+	return n == 8 && name[8] == '.' && name[9] &&
+	    strspn(name + 9, "0123456789") == strlen(name + 9);
+}
+
+/* OpenSSL would read it when it needs one: when we see no files any more. */
+static int
+trust_folder(struct tls *t, const struct tls_conf *conf, struct why *why)
+{
+	DIR *dir = opendir(conf->ca_path);
+	const struct dirent *e;
+	char path[1024];
+	int err = 0;
+
+	if (!dir)
+		return why_set(why, errno, conf->ca_path, 0, "%s",
+		    strerror(errno));
+	while (!err && (e = readdir(dir))) {
+		if (!is_hashed(e->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", conf->ca_path, e->d_name);
+		err = trust_file(t, conf, path, why);
+	}
+	closedir(dir);
+	return err;
+}
+
 struct tls *
 tls_client_new(const struct tls_conf *conf, struct why *why)
 {
@@ -367,17 +414,10 @@ tls_client_new(const struct tls_conf *conf, struct why *why)
 	if (t->alpn_n > 0)
 		must(SSL_CTX_set_alpn_protos(t->ctx, t->alpn,
 			 (unsigned)t->alpn_n) == 0);
-	if (conf->ca_file && *conf->ca_file) {
-		if (conf->on_file)
-			conf->on_file(conf->ca_file);
-		if (SSL_CTX_load_verify_file(t->ctx, conf->ca_file) != 1) {
-			char text[128];
-
-			tls_take_error(text, sizeof(text), "cannot be read");
-			why_set(why, EINVAL, conf->ca_file, 0, "%s", text);
-			return NULL;
-		}
-	}
+	if ((conf->ca_file && *conf->ca_file &&
+		trust_file(t, conf, conf->ca_file, why) < 0) ||
+	    (conf->ca_path && *conf->ca_path && trust_folder(t, conf, why) < 0))
+		return NULL;
 	made = t;
 	t = NULL;
 	return made;

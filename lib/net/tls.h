@@ -46,6 +46,7 @@ struct tls_conf {
 	bool own_order; /* a server's list goes before the client's */
 	const char *alpn; /* our names, with blanks between them */
 	const char *ca_file; /* a client: who is trusted. Empty: nobody */
+	const char *ca_path; /* and a folder of such files, all read at once */
 	const char *context; /* a server: the service that tickets are for */
 	tls_file_fn
 	    *on_file; /* told of each file before it is read; may be NULL */

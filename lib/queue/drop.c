@@ -33,6 +33,7 @@ is_length(char type, size_t n)
 	case DROP_RCPT:
 		return n > 0 && n <= DROP_TEXT_MAX;
 	case DROP_RET:
+	case DROP_TRACE:
 	case DROP_NOTIFY:
 		return n > 0 && n <= 2;
 	case DROP_CONTENT:
@@ -57,6 +58,7 @@ is_allowed(struct drop_scan *s, const struct drop_record *r)
 {
 	switch (r->type) {
 	case DROP_RET:
+	case DROP_TRACE:
 		return drop_number(r->text, 2) != 0;
 	case DROP_NOTIFY:
 		/* NEVER stands alone (RFC 3461, section 4.1). */

@@ -19,6 +19,8 @@ enum drop_type {
 	DROP_RET = 'T', /* "1" or "2": QUEUE_RET_... */
 	DROP_8BIT = '8', /* empty: some byte is not ASCII */
 	DROP_NOTIFY = 'N', /* digits: QUEUE_NOTIFY_..., of all recipients */
+	DROP_TRACE =
+	    'M', /* "1": tell of the first attempt; "2": and make none */
 	DROP_RCPT = 'R', /* an address */
 	DROP_CONTENT = 'C', /* a piece of the message; lines end in LF */
 	DROP_END = 'X', /* empty */

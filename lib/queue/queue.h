@@ -77,20 +77,24 @@ MUST_USE bool queue_name_id(const char *name, struct queue_id *id_r);
 struct queue_rcpt {
 	struct span addr; /* where it goes: after virtual aliases */
 	struct span orig; /* as it was given; empty: the same */
-	struct span orcpt; /* RFC 3461 */
+	struct span orcpt; /* RFC 3461, decoded: "rfc822;a@b" */
 	unsigned notify; /* QUEUE_NOTIFY_...; 0: not said */
 };
 
 enum {
 	QUEUE_8BIT = 1 << 0, /* BODY=8BITMIME */
 	QUEUE_SMTPUTF8 = 1 << 1,
+	QUEUE_TO_HOLD = 1 << 2, /* from incoming/ it goes to hold/ */
+	QUEUE_TRACE = 1 << 3, /* the sender is told of the first attempt */
+	QUEUE_VERIFY =
+	    1 << 4, /* he is told what would be done, and it is not */
 };
 
 /* All about a message but its content and recipients. */
 struct queue_envelope {
 	int64_t arrived; /* wall clock, microseconds */
 	struct span sender;
-	struct span envid;
+	struct span envid; /* RFC 3461, decoded */
 	unsigned ret; /* QUEUE_RET_...; 0: not said */
 	unsigned flags; /* QUEUE_8BIT ... */
 	struct span client_name; /* "unknown" if not known */
@@ -100,6 +104,8 @@ struct queue_envelope {
 	struct span helo;
 	struct span sasl_method;
 	struct span sasl_user;
+	struct span
+	    filter; /* "transport:nexthop", for all recipients; or empty */
 };
 
 /*

@@ -20,6 +20,7 @@ enum tag {
 	TAG_HELO,
 	TAG_SASL_METHOD,
 	TAG_SASL_USER,
+	TAG_FILTER,
 	TAG_RCPT = 32, /* the next recipient; those below belong to it */
 	TAG_ORIG,
 	TAG_ORCPT,
@@ -45,6 +46,7 @@ static const struct text_field {
 	{ TAG_SASL_METHOD, offsetof(struct queue_envelope, sasl_method),
 	    false },
 	{ TAG_SASL_USER, offsetof(struct queue_envelope, sasl_user), false },
+	{ TAG_FILTER, offsetof(struct queue_envelope, filter), true },
 };
 
 static void

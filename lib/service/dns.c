@@ -113,7 +113,7 @@ dns_query(struct arena *a, struct span name, enum rdata_type type,
 	int64_t by = task_after(AWAY_MS);
 	enum dns_result result;
 	struct rpc_call call;
-	enum rpc_result r;
+	enum rpc_result r = RPC_AWAY;
 	char *bytes;
 
 	*answer_r = (struct dns_answer){ .name = "" };
@@ -121,10 +121,14 @@ dns_query(struct arena *a, struct span name, enum rdata_type type,
 		return DNS_ABSENT; /* such a one cannot be */
 	set_up();
 	bytes = zalloc(ANSWER_MAX);
-	if (rpc_wait(dnsd, by < deadline ? by : deadline))
-		r = ask(name, type, &call, bytes, deadline);
-	else
+	/* One that ends, as on a reload, may take a question with it: once more. */
+	for (int tries = 0; tries < 2; tries++) {
 		r = RPC_AWAY;
+		if (rpc_wait(dnsd, by < deadline ? by : deadline))
+			r = ask(name, type, &call, bytes, deadline);
+		if (r != RPC_LOST && r != RPC_AWAY)
+			break;
+	}
 	if (r == RPC_ANSWERED) {
 		task_close(call.fd);
 		result = take_answer(a, &call.in, answer_r, why);

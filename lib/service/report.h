@@ -9,6 +9,7 @@ enum report_kind {
 	REPORT_FAILURE,
 	REPORT_DELAY,
 	REPORT_SUCCESS,
+	REPORT_TRACE, /* of the first attempt, whatever came of it */
 };
 
 #endif

@@ -214,7 +214,7 @@ add_names(struct tls *tls, const struct tls_conf *conf, const char *maps,
 struct role {
 	struct tls *(*make)(const struct tls_conf *conf, struct why *why);
 	const char *alpn;
-	const char *ca_file;
+	const struct service_tls_client *client; /* or NULL */
 	bool with_names;
 };
 
@@ -234,7 +234,8 @@ open_context(const struct conf *c, const char *prefix, const struct role *role,
 		.ciphers = ciphers,
 		.own_order = p->own_order,
 		.alpn = role->alpn,
-		.ca_file = role->ca_file,
+		.ca_file = role->client ? role->client->ca_file : NULL,
+		.ca_path = role->client ? role->client->ca_path : NULL,
 		.context = service_name(),
 		.on_file = service_watch,
 	};
@@ -283,7 +284,7 @@ service_tls_open(const struct conf *c, const char *prefix, const char *alpn,
 {
 	enum level level = LEVEL_NONE;
 	struct params p = NO_PARAMS;
-	const struct role server = { tls_server_new, alpn, "", true };
+	const struct role server = { tls_server_new, alpn, NULL, true };
 	int err = read_params(c, prefix, &p, why);
 
 	*tls_r = (struct service_tls){ 0 };
@@ -307,20 +308,27 @@ service_tls_open(const struct conf *c, const char *prefix, const char *alpn,
 
 int
 service_tls_open_client(const struct conf *c, const char *prefix,
-    const char *ca_file, struct service_tls *tls_r, struct why *why)
+    const struct service_tls_client *client, struct service_tls *tls_r,
+    struct why *why)
 {
 	enum level level = LEVEL_NONE;
-	const struct role client = { tls_client_new, NULL, ca_file, false };
+	const struct role role = { tls_client_new, NULL, client, false };
 	struct params p = NO_PARAMS;
 	int err = read_params(c, prefix, &p, why);
 
 	*tls_r = (struct service_tls){ 0 };
 	if (!err)
 		err = find_level(c, prefix, &p, &level, why);
-	if (err || level == LEVEL_NONE)
+	if (err || (level == LEVEL_NONE && !client->by_policy))
 		return err;
 	put_facts(&p, level, tls_r);
-	tls_r->offered = true;
-	return open_context(c, prefix, &client, &p, tls_r->required,
-	    &tls_r->context, why);
+	tls_r->offered = level != LEVEL_NONE;
+	if (level != LEVEL_ENCRYPT || client->by_policy)
+		err = open_context(c, prefix, &role, &p, false, &tls_r->may,
+		    why);
+	if (!err && (level == LEVEL_ENCRYPT || client->by_policy))
+		err = open_context(c, prefix, &role, &p, true, &tls_r->encrypt,
+		    why);
+	tls_r->context = level == LEVEL_ENCRYPT ? tls_r->encrypt : tls_r->may;
+	return err;
 }

@@ -20,6 +20,9 @@ struct service_tls {
 	bool broken; /* there is no certificate */
 	int64_t log_level; /* ..._tls_loglevel */
 	int64_t timeout; /* ..._starttls_timeout */
+	struct tls
+	    *may; /* contexts of a policy's levels; NULL: there is none */
+	struct tls *encrypt;
 };
 
 /*
@@ -29,11 +32,20 @@ struct service_tls {
 MUST_USE int service_tls_open(const struct conf *c, const char *prefix,
     const char *alpn, struct service_tls *tls_r, struct why *why);
 
+/* Of who connects; texts may be empty. */
+struct service_tls_client {
+	const char *ca_file; /* whom to trust, and a folder of these */
+	const char *ca_path;
+	bool by_policy; /* tables decide: contexts are made at any level */
+};
+
 /*
  * The same for who connects, "smtp" or "lmtp": ->offered says that TLS is used if
- * the server has it. What `ca_file` holds is trusted; it may be empty. Blocks.
+ * the server has it. With ->by_policy, ->may and ->encrypt are there as well, which
+ * differ by the ..._mandatory_ parameters. ->context is that of the level. Blocks.
  */
 MUST_USE int service_tls_open_client(const struct conf *c, const char *prefix,
-    const char *ca_file, struct service_tls *tls_r, struct why *why);
+    const struct service_tls_client *client, struct service_tls *tls_r,
+    struct why *why);
 
 #endif

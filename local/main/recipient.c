@@ -239,6 +239,7 @@ add_verdict(struct verdict *all, const struct verdict *one)
 		[DELIVERY_BOUNCED] = 1,
 		[DELIVERY_DEFERRED] = 2,
 		[DELIVERY_EXPIRED] = 1,
+		[DELIVERY_DELIVERABLE] = 0,
 	};
 
 	if (!all->text || rank[one->status] > rank[all->status])

@@ -186,6 +186,7 @@ describe(struct job *j, const struct msg_in *m)
 		.arg = j->in,
 		.kind = (enum report_kind)msg_u64(m, MSG_FIELD_REPORT),
 		.is_8bit = msg_u64(m, MSG_FIELD_FLAGS) & QUEUE_8BIT,
+		.verify = msg_u64(m, MSG_FIELD_FLAGS) & QUEUE_VERIFY,
 		.myhostname = params.myhostname,
 		.mail_name = params.mail_name,
 		.myorigin = params.myorigin,
@@ -254,7 +255,8 @@ notice_recipient(enum report_kind kind, bool is_double)
 static bool
 is_noticed(enum report_kind kind, bool is_double)
 {
-	if (kind == REPORT_SUCCESS || (kind == REPORT_DELAY && is_double))
+	if (kind == REPORT_SUCCESS || kind == REPORT_TRACE ||
+	    (kind == REPORT_DELAY && is_double))
 		return false;
 	return conf_list_has(params.notify_classes,
 	    is_double                  ? "2bounce"
@@ -275,7 +277,7 @@ tell(const struct msg_in *m, int fd, struct queue_id *id_r)
 	struct span from = double_sender(text);
 	int err = 0;
 
-	if (kind < REPORT_FAILURE || kind > REPORT_SUCCESS)
+	if (kind < REPORT_FAILURE || kind > REPORT_TRACE)
 		return -EINVAL;
 	if (span_ieq(sender, from)) {
 		id = msg_str(m, MSG_FIELD_ID);

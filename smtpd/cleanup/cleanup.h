@@ -14,6 +14,7 @@ struct cleanup_params {
 	const char *myorigin;
 	const char *mail_name;
 	const char *notify_classes;
+	const char *content_filter;
 	const char *bounce_recipient;
 	const char *double_recipient;
 	const char *delay_recipient;

@@ -37,6 +37,7 @@ static const struct conf_field fields[] = {
 	ROW(CONF_STR, double_recipient, "2bounce_notice_recipient"),
 	ROW(CONF_STR, delay_recipient, "delay_notice_recipient"),
 	ROW(CONF_STR, double_sender, "double_bounce_sender"),
+	ROW(CONF_LIST, content_filter, "content_filter"),
 	ROW(CONF_SIZE, bounce_size, "bounce_size_limit"),
 	ROW(CONF_SIZE, size_limit, "message_size_limit"),
 	ROW(CONF_INT, hopcount_limit, "hopcount_limit"),

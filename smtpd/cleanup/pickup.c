@@ -55,7 +55,7 @@ struct dropped {
 	struct arena *arena;
 	struct intake *in;
 	struct span sender, person, envid;
-	unsigned ret, notify;
+	unsigned ret, notify, trace;
 	bool is_8bit;
 	struct queue_rcpt *rcpts;
 	size_t n, max;
@@ -225,6 +225,9 @@ take_envelope(struct dropped *d, const struct drop_record *r)
 		break;
 	case DROP_RET:
 		d->ret = drop_number(r->text, 2);
+		break;
+	case DROP_TRACE:
+		d->trace = drop_number(r->text, 2);
 		break;
 	case DROP_NOTIFY:
 		d->notify = drop_number(r->text, 15);
@@ -404,7 +407,10 @@ begin(struct dropped *d)
 	d->in->sender_name = d->person;
 	d->in->envelope.envid = d->envid;
 	d->in->envelope.ret = d->ret;
-	d->in->envelope.flags = d->is_8bit ? QUEUE_8BIT : 0;
+	d->in->envelope.filter = span_str(params.content_filter);
+	d->in->envelope.flags = (d->is_8bit ? QUEUE_8BIT : 0U) |
+	    (d->trace == 1 ? QUEUE_TRACE : 0U) |
+	    (d->trace == 2 ? QUEUE_VERIFY : 0U);
 	snprintf(by, sizeof(by), ", from userid %lu", (unsigned long)d->uid);
 	cleanup_received(d->in, by);
 	for (size_t i = 0; i < d->n; i++) {

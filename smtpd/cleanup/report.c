@@ -43,6 +43,14 @@ static const struct words {
 		SPAN_INIT("delivered"),
 		SPAN_INIT("Message"),
 	},
+	[REPORT_TRACE] = {
+		SPAN_INIT("sender delivery status notification"),
+		SPAN_INIT("sender delivery status notification"),
+		SPAN_INIT("Mail Delivery Status Report"),
+		SPAN_INIT("Mail Delivery Status Report"),
+		SPAN_INIT(""),
+		SPAN_INIT("Message"),
+	},
 };
 
 static void
@@ -180,6 +188,14 @@ put_greeting(const struct report *r)
 		put_str(r, "Delivery is tried for ");
 		put_duration(r, r->lifetime);
 		put_str(r, " from the time it was sent.\n");
+		break;
+	case REPORT_TRACE:
+		put_str(r,
+		    r->verify
+			? "This is what would be done with a message. None "
+			  "was delivered.\n"
+			: "This is what was done with your message at the "
+			  "first attempt, as you asked\nto be told.\n");
 		break;
 	case REPORT_SUCCESS:
 		put_str(r,
@@ -321,10 +337,28 @@ status_of(const struct report *r, struct span dsn, char text[32])
 	return (struct span){ text, dsn.n };
 }
 
+/* Of a trace it depends on the recipient (RFC 3464, section 2.3.3). */
+static struct span
+action_of(const struct report *r, struct span status, bool is_remote)
+{
+	char class = r->kind == REPORT_TRACE ? status.p[0] : '2';
+
+	if (r->kind == REPORT_TRACE && class != '2')
+		return class == '4' ? SPAN("delayed")
+		    : r->verify     ? SPAN("undeliverable")
+				    : SPAN("failed");
+	if (r->verify)
+		return SPAN("deliverable");
+	/* What another server does with it is for that one to tell. */
+	if (r->kind == REPORT_SUCCESS || r->kind == REPORT_TRACE)
+		return is_remote ? SPAN("relayed") : SPAN("delivered");
+	return words[r->kind].action;
+}
+
 void
 report_rcpt_status(const struct report *r, const struct report_rcpt *rcpt)
 {
-	struct span host, reply;
+	struct span host, reply, dsn;
 	bool is_remote = take_host(rcpt->relay, &host);
 	char status[32];
 
@@ -337,13 +371,11 @@ report_rcpt_status(const struct report *r, const struct report_rcpt *rcpt)
 		put_address(r, "Original-Recipient", rcpt->orig);
 	}
 	put_address(r, "Final-Recipient", rcpt->addr);
+	dsn = status_of(r, rcpt->dsn, status);
 	put_str(r, "Action: ");
-	/* What another server does with it is for that one to tell. */
-	put(r,
-	    r->kind == REPORT_SUCCESS && is_remote ? SPAN("relayed")
-						   : words[r->kind].action);
+	put(r, action_of(r, dsn, is_remote));
 	put_str(r, "\nStatus: ");
-	put_foreign(r, status_of(r, rcpt->dsn, status));
+	put_foreign(r, dsn);
 	put_str(r, "\n");
 	if (is_remote) {
 		put_str(r, "Remote-MTA: dns; ");

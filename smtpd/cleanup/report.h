@@ -31,6 +31,7 @@ struct report {
 	bool for_postmaster; /* a copy, or of a mail that has no sender */
 	bool head_only; /* of the mail */
 	bool is_8bit; /* the mail is */
+	bool verify; /* of REPORT_TRACE: nothing was to be delivered */
 	const char *myhostname;
 	const char *mail_name;
 	const char *myorigin;

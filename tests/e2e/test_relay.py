@@ -1,6 +1,10 @@
 """Mail goes out: to other suites by DNS, and to next hops of all manners."""
+import base64
+import email
 import re
+import smtplib
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -143,6 +147,28 @@ def test_maxproc_bounds_deliveries_of_the_service(make_suite):
         a.wait_empty()
 
 
+def test_a_name_server_that_is_changed_counts_after_a_reload(make_suite):
+    a = with_smtp(make_suite())
+    old = {("b.test", "MX"): [(1, "old.b.test")],
+           ("old.b.test", "A"): [own_address()]}
+    with NextHop(own_address(), PORT_BASE + 25) as hop, \
+            NameServer(a.addr, PORT_BASE + 53, old), \
+            NameServer(a.addr, PORT_BASE + 54, {
+                ("b.test", "MX"): [(1, "new.b.test")],
+                ("new.b.test", "A"): [hop.address[0]]}) as new:
+        a.start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        a.log.wait(r"relay=none, .*status=deferred")
+        before, = a.pids("dnsd")
+        a.set(dns_servers=f"{a.addr}@{PORT_BASE + 54}").reload()
+        wait_for("the old resolver's end",
+                 lambda: before not in a.pids("dnsd"))
+        a.run("postqueue", "-c", a.etc, "-f")
+        wait_for("the mail", lambda: hop.messages)
+        assert new.asked
+        a.wait_empty()
+
+
 def test_commands_go_together_and_recipients_fare_on_their_own(sender):
     with NextHop(own_address(), rcpt=["250 2.1.5 ok", "550 5.1.1 nobody",
                                       "450 4.2.0 full"]) as hop:
@@ -159,8 +185,8 @@ def test_commands_go_together_and_recipients_fare_on_their_own(sender):
             "EHLO mail.example.test",
             "MAIL FROM:<bob@client.test> SIZE=" + hop.sessions[0].commands[
                 1].split("SIZE=")[1],
-            "RCPT TO:<a@b.test>", "RCPT TO:<c@b.test>", "RCPT TO:<d@b.test>",
-            "DATA"]
+            *(f"RCPT TO:<{who}@b.test> ORCPT=rfc822;{who}@b.test"
+              for who in "acd"), "DATA"]
 
 
 STAGES = {
@@ -511,3 +537,166 @@ def test_a_qmgr_that_dies_sends_nothing_twice(sender):
         hop.sessions[0].send("250 2.0.0 taken")
         a.wait_empty()
         assert len(hop.messages) == 1
+
+
+SEVEN_BITS = ("PIPELINING", "SIZE 10240000")
+
+
+def send_8bit(suite, data):
+    with smtplib.SMTP(*suite.smtp, timeout=30,
+                      source_address=(OURS, 0)) as smtp:
+        smtp.ehlo("client.test")
+        assert smtp.mail("alice@example.test", ["BODY=8BITMIME"])[0] == 250
+        assert smtp.rcpt("x@b.test")[0] == 250
+        assert smtp.data(data)[0] == 250
+
+
+def test_8_bits_are_converted_for_a_server_of_seven(sender):
+    """Much of it, so that it goes in many pieces."""
+    text = "".join(f"{n} grün= und \t\u00e9 \n" for n in range(20000))
+    parts = [f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n"
+             f"Content-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n"] * 2
+    data = ("Subject: much\r\nMIME-Version: 1.0\r\nContent-Type: "
+            "multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit"
+            "\r\n\r\n" + "".join(parts) + "--b--\r\n").encode()
+    with NextHop(own_address(), extensions=SEVEN_BITS) as hop:
+        a = sender(hop)
+        send_8bit(a, data)
+        assert outcome(a)[1] == "sent"
+        assert "BODY" not in hop.sessions[0].commands[1]
+        raw, = hop.messages
+    assert raw.isascii()
+    assert max(len(line) for line in raw.split(b"\r\n")) < 78 + 900
+    found = email.message_from_bytes(raw)
+    assert found["Content-Transfer-Encoding"] == "7bit"
+    for part in found.get_payload():
+        assert part["Content-Transfer-Encoding"] == "quoted-printable"
+        assert part.get_payload(decode=True).decode() == \
+            text.replace("\n", "\r\n")
+
+
+def test_8_bits_go_as_they_are_where_it_is_said_so(sender):
+    data = "Content-Transfer-Encoding: 8bit\r\n\r\ngrün\r\n".encode()
+    with NextHop(own_address(), extensions=SEVEN_BITS) as hop:
+        send_8bit(sender(hop, disable_mime_output_conversion="yes"), data)
+        wait_for("the mail", lambda: hop.messages)
+        assert hop.messages[0].endswith(data)
+    with NextHop(own_address()) as hop:
+        send_8bit(sender(hop), data)
+        wait_for("the mail", lambda: hop.messages)
+        assert hop.messages[0].endswith(data)
+        assert hop.sessions[0].commands[1].endswith(" BODY=8BITMIME")
+
+
+def test_what_is_nested_too_deep_cannot_be_converted(sender):
+    with NextHop(own_address(), extensions=SEVEN_BITS) as hop:
+        a = sender(hop)
+        send_8bit(a, b"Content-Type: message/rfc822\r\n\r\n" * 120)
+        assert outcome(a) == ("5.6.3", "bounced",
+                              "MIME nesting exceeds safety limit")
+        assert not hop.messages
+
+
+def test_hosts_can_be_those_of_the_file(make_suite):
+    """smtp_host_lookup = native: /etc/hosts, and no name server is asked."""
+    with NextHop("127.0.0.1") as hop:
+        a = with_smtp(make_suite(), smtp_host_lookup="native")
+        port = hop.address[1]
+        a.files["routes"] = f"b.test smtp:[localhost]:{port}\n" \
+            f"c.test smtp:[nowhere.test]:{port}\n"
+        a.set(transport_maps=f"texthash:{a.etc}/routes").start()
+        for name in "bc":
+            a.send(MESSAGE, to=f"x@{name}.test", bind=OURS)
+        a.log.wait(r"relay=localhost\[127\.0\.0\.1\]:\d+, .*status=sent")
+        dsn, status, text = outcome(a, "x@c.test")
+        assert (dsn, status) == ("5.4.4", "bounced")
+        assert text.startswith("Host or domain name not found.")
+
+
+def test_tls_depends_on_the_next_hop(make_suite):
+    """smtp_tls_policy_maps, by the next hop as it is written."""
+    cert = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    a = with_smtp(make_suite(), smtp_tls_security_level="none")
+    cert.load_cert_chain(make_certificate(a.etc / "hop.pem", "hop.test"))
+    with NextHop(own_address(), tls=cert,
+                 extensions=["STARTTLS", "SIZE"]) as hop, \
+            NextHop(own_address()) as plain:
+        a.files["policy"] = f"{hop.hop} may\n{plain.hop} encrypt\n" \
+            "[bad.test] secure match=x\n"
+        a.files["routes"] = f"tls.test smtp:{hop.hop}\n" \
+            f"plain.test smtp:{plain.hop}\nbad.test smtp:[bad.test]\n"
+        a.services["smtp-out"] = "smtp unix - - n - 100 smtp"
+        a.set(smtp_tls_policy_maps=f"texthash:{a.etc}/policy",
+              transport_maps=f"texthash:{a.etc}/routes").start()
+        for name in ("tls", "plain", "bad"):
+            a.send(MESSAGE, to=f"x@{name}.test", bind=OURS)
+        assert outcome(a, "x@tls.test")[1] == "sent"
+        assert hop.sessions[0].tls
+        dsn, status, text = outcome(a, "x@plain.test")
+        assert (dsn, status) == ("4.7.4", "deferred")
+        assert text.startswith("TLS is required, but was not offered by host")
+        assert outcome(a, "x@bad.test") == (
+            "4.7.5", "deferred", "client TLS configuration problem")
+        assert not plain.messages
+
+
+def test_the_login_can_depend_on_the_sender(make_suite):
+    with NextHop(own_address(), extensions=["AUTH PLAIN", "PIPELINING"]) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop, service_workers="1",
+                      smtp_sasl_auth_enable="yes",
+                      smtp_sasl_security_options="",
+                      smtp_sender_dependent_authentication="yes",
+                      smtp_destination_concurrency_limit="1",
+                      initial_destination_concurrency="1")
+        a.files["logins"] = ("ann@a.test ann:one\n@c.test c:two\n"
+                             f"{hop.hop} all:three\n")
+        a.set(smtp_sasl_password_maps=f"texthash:{a.etc}/logins").start()
+        senders = ["ann@a.test", "x@c.test", "ben@a.test"] * 3
+        for sender in senders:
+            a.send(MESSAGE, to="x@b.test", sender=sender, bind=OURS)
+        a.wait_empty()
+        wanted = {"ann@a.test": b"\0ann\0one", "x@c.test": b"\0c\0two",
+                  "ben@a.test": b"\0all\0three"}
+        seen = set()
+        for commands in hop.commands():
+            login, = [base64.b64decode(c.split()[2]) for c in commands
+                      if c.startswith("AUTH")]
+            for command in commands:
+                if command.startswith("MAIL"):
+                    sender = re.search("<(.*?)>", command)[1]
+                    assert login == wanted[sender]
+                    seen.add(sender)
+        assert seen == set(wanted) and len(hop.messages) == len(senders)
+
+
+def test_authorities_can_lie_in_a_folder(make_suite):
+    """smtp_tls_CApath: read at the start, as there are no files later."""
+    a = with_smtp(make_suite(), smtp_tls_security_level="may",
+                  smtp_tls_loglevel="1")
+    pem = make_certificate(a.etc / "hop.pem", "hop.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    folder = a.etc / "trusted"
+    folder.mkdir()
+    name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", pem],
+                          capture_output=True, check=True).stdout.decode()
+    (folder / (name.strip() + ".0")).write_bytes(pem.read_bytes())
+    (folder / "README").write_text("nothing to be read")
+    with NextHop(own_address(), tls=context,
+                 extensions=["STARTTLS"]) as hop:
+        a.set(relayhost=hop.hop, smtp_tls_CApath=folder).start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        a.log.wait(r"^Trusted TLS connection established to")
+        assert outcome(a)[1] == "sent"
+
+
+def test_who_brought_the_mail_is_told_who_wants_to_know(sender):
+    offers = ["PIPELINING", "XFORWARD NAME ADDR PROTO HELO SOURCE"]
+    with NextHop(own_address(), extensions=offers,
+                 xforward="250 2.0.0 ok") as hop:
+        a = sender(hop, smtp_send_xforward_command="yes")
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        assert outcome(a)[1] == "sent"
+        assert hop.sessions[0].commands[1] == (
+            "XFORWARD NAME=[UNAVAILABLE] ADDR=127.0.0.2 PROTO=ESMTP "
+            "HELO=client.test SOURCE=REMOTE")

@@ -126,8 +126,7 @@ def test_who_asks_is_told_of_success(suite):
     (["-R", "some", "alice"], b"", 64),
     (["-f", "x" * 600, "alice"], b"", 64),
     (["alice@" + "x" * 300], b"", 64),
-    (["-bs"], b"", 69),
-    (["-bv", "alice"], b"", 69),
+    (["-bx", "alice"], b"", 69),
 ])
 def test_wrong_use_ends_with_the_status_of_sysexits(suite, words, stdin,
                                                     status):
@@ -356,3 +355,61 @@ def test_set_gid_programs_link_little(suite, name):
     libraries = re.findall(r"NEEDED.*\[(lib[^]]+?)\.so", needed)
     assert "libc" in libraries
     assert set(libraries) <= {"libc", "libz", "libasan", "libubsan", "libm"}
+
+
+def test_a_program_can_speak_smtp_to_it(suite):
+    """sendmail -bs: also while the suite is down."""
+    suite.write()
+    suite.start(write=False)
+    suite.stop()
+    said = suite.run("sendmail", "-bs", stdin=(
+        b"EHLO me\r\nDATA\r\nMAIL FROM:<carol@example.test> SIZE=10\r\n"
+        b"RCPT TO:<a b>\r\nRCPT TO:<alice@example.test>\r\n"
+        b"RCPT TO:<bob@example.test>\r\nDATA\r\nSubject: one\r\n\r\n"
+        b"..dot\r\n.x\r\nlast\r\n.\r\n"
+        b"MAIL FROM:<>\nRCPT TO:alice\nRSET\nRCPT TO:<bob>\n"
+        b"MAIL FROM:<d@example.test>\nRCPT TO:<alice@example.test>\n"
+        b"DATA\nSubject: two\n\ntext\n.\n.\nHELP\n" + b"x" * 5000
+        + b"\nQUIT\nNOOP\n")).stdout.splitlines()
+    assert said == [
+        "220 mail.example.test ESMTP", "250-mail.example.test",
+        "250-PIPELINING", "250-SIZE", "250-ENHANCEDSTATUSCODES",
+        "250 8BITMIME", "503 5.5.1 Error: need RCPT command",
+        "250 2.1.0 Ok", "501 5.1.3 Bad recipient address syntax",
+        "250 2.1.5 Ok", "250 2.1.5 Ok",
+        "354 End data with <CR><LF>.<CR><LF>", "250 2.0.0 Ok: queued",
+        "250 2.1.0 Ok", "250 2.1.5 Ok", "250 2.0.0 Ok",
+        "503 5.5.1 Error: need MAIL command", "250 2.1.0 Ok", "250 2.1.5 Ok",
+        "354 End data with <CR><LF>.<CR><LF>", "250 2.0.0 Ok: queued",
+        "500 5.5.2 Error: command not recognized",
+        "500 5.5.2 Error: command not recognized",
+        "500 5.5.2 Error: command too long", "221 2.0.0 Bye"]
+    assert len(dropped(suite)) == 2
+    suite.start()
+    one, = suite.mailbox("bob").wait(1)
+    assert one.header("Return-Path") == "<carol@example.test>"
+    assert one.body == b".dot\nx\nlast\n"
+    assert {m.header("Subject") for m in suite.mailbox("alice").wait(2)} == {
+        "one", "two"}
+
+
+def test_what_a_program_does_not_end_is_no_mail(suite):
+    suite.write()
+    suite.start(write=False)
+    suite.stop()
+    done = suite.run("sendmail", "-bs", ok=False, stdin=(
+        b"MAIL FROM:<a@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+        b"DATA\r\nSubject: x\r\n\r\nhalf"))
+    assert done.returncode == os.EX_IOERR
+    assert not dropped(suite)
+
+
+def test_smtp_from_a_program_is_refused_as_it_should_be(suite):
+    suite.set(message_size_limit="1000")
+    suite.write()
+    suite.start(write=False)
+    suite.stop()
+    big = (b"MAIL FROM:<a@example.test>\nRCPT TO:<bob@example.test>\nDATA\n"
+           + b"x\n" * 40000 + b".\nQUIT\n")
+    assert "552 5.3.4" in suite.run("sendmail", "-bs", stdin=big).stdout
+    assert not dropped(suite)

@@ -143,7 +143,7 @@ def test_other_clients_speak_it(tls):
          f"{tls.addr}:{tls.port('submission')}", "-starttls", "smtp",
          "-quiet", "-crlf"], input=b"EHLO x\nQUIT\n",
         capture_output=True, timeout=PATIENCE, check=False)
-    assert b"250 8BITMIME" in done.stdout and b"221 2.0.0" in done.stdout
+    assert b"250 DSN" in done.stdout and b"221 2.0.0" in done.stdout
 
 
 def test_what_comes_in_the_clear_with_starttls_ends_the_connection(tls):

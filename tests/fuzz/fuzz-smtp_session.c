@@ -58,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.rcpt_limit = 10,
 		.rcpt_overshoot = 10,
 		.bare_lf_code = 550,
-		.ehlo = 127,
+		.ehlo = 255,
 		.auth = true,
 		.auth_limit = 1000,
 		.auth_mechs = "PLAIN LOGIN",

@@ -174,8 +174,30 @@ static const struct row rows[] = {
 	{ RCPT("{inline:DISCARD gone} " GUARD), .want = "discard" },
 	{ RCPT("{inline:foo bar} " GUARD),
 	    .want = "451 4.3.5 Server configuration error" },
-	{ RCPT("inline:HOLD " GUARD),
-	    .want = "451 4.3.5 Server configuration error" },
+	{ RCPT("inline:HOLD " GUARD), .want = "permit",
+	    .notes = "hold: <alice@demo.test>: Recipient address triggers HOLD "
+		     "action\n" },
+	{ RCPT("{inline:hold look at it} reject"),
+	    .want = "554 5.7.1 <alice@demo.test>: Recipient address" DENIED,
+	    .notes =
+		"hold: <alice@demo.test>: Recipient address look at it\n" },
+	{ RCPT("{inline:FILTER scan:[::1]:10} " GUARD), .want = "permit",
+	    .notes = "filter: <alice@demo.test>: Recipient address triggers "
+		     "FILTER scan:[::1]:10\n" },
+	{ RCPT("{inline:FILTER scan} " GUARD), .want = "permit",
+	    .notes = "warn: <alice@demo.test>: Recipient address: FILTER with "
+		     "\"scan\" cannot be done\n" },
+	{ RCPT("{inline:PREPEND X-A: b} " GUARD), .want = "permit",
+	    .notes = "prepend: <alice@demo.test>: Recipient address triggers "
+		     "PREPEND X-A: b\n" },
+	{ RCPT("{inline:PREPEND no field} " GUARD), .want = "permit",
+	    .notes = "warn: <alice@demo.test>: Recipient address: PREPEND with "
+		     "\"no field\" cannot be done\n" },
+	{ RCPT("{inline:REDIRECT b@c} {inline:BCC d@e} " GUARD),
+	    .want = "permit",
+	    .notes = "redirect: <alice@demo.test>: Recipient address triggers "
+		     "REDIRECT b@c\nbcc: <alice@demo.test>: Recipient address "
+		     "triggers BCC d@e\n" },
 	{ RCPT("inline:reject " GUARD),
 	    .want = "554 5.7.1 <alice@demo.test>: Recipient address" DENIED },
 	{ RCPT("{inline:permit_mynetworks, defer} " GUARD),

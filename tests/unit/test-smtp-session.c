@@ -510,7 +510,7 @@ dsn_is_passed_on_where_it_is_known(void **state)
 	p->mail.ret = 2;
 	p->mail.envid = SPAN("QQ314159");
 	p->rcpts[0].notify = QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY;
-	p->rcpts[0].orcpt = SPAN("rfc822;r+2B0@b");
+	p->rcpts[0].orcpt = SPAN("rfc822;r+0@b");
 	take_turn(p, "dsn", "S: 220 hi");
 	buf_drop(&p->out, p->out.n);
 	take_turn(p, "dsn", "S: 250-hop");
@@ -519,6 +519,42 @@ dsn_is_passed_on_where_it_is_known(void **state)
 	take_turn(p, "dsn",
 	    "C: MAIL FROM:<s@a> RET=HDRS ENVID=QQ314159|RCPT TO:<r0@b> "
 	    "NOTIFY=FAILURE,DELAY ORCPT=rfc822;r+2B0@b|DATA|");
+	arena_free(p->mail.arena);
+	free(p);
+}
+
+static void
+who_brought_it_is_told_who_wants_to_know(void **state)
+{
+	struct play *p = zalloc(sizeof(*p));
+
+	(void)state;
+	begin(p, &(const struct dialogue){ .rcpts = 1 });
+	p->config.xforward = true;
+	p->mail.client_name = SPAN("unknown");
+	p->mail.client_addr = SPAN("192.0.2.1");
+	p->mail.proto = SPAN("ESMTP");
+	p->mail.helo = SPAN("a+b");
+	take_turn(p, "xforward", "S: 220 hi");
+	buf_drop(&p->out, p->out.n);
+	take_turn(p, "xforward", "S: 250-hop");
+	take_turn(p, "xforward", "S: 250 XFORWARD NAME ADDR HELO SOURCE PORT");
+	take_turn(p, "xforward",
+	    "C: XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1 HELO=a+2Bb "
+	    "SOURCE=REMOTE|");
+	/* That it is refused does not keep the mail. */
+	take_turn(p, "xforward", "S: 501 no");
+	take_turn(p, "xforward", "C: MAIL FROM:<s@a>|");
+	take_turn(p, "xforward", "S: 250 ok");
+	take_turn(p, "xforward", "C: RCPT TO:<r0@b>|");
+	take_turn(p, "xforward", "S: 550 5.1.1 no");
+	assert_int_equal(p->s.want, SMTP_WANT_NOTHING);
+	assert_true(p->s.reusable);
+	session_again(&p->s, &p->mail);
+	p->rcpts[0].fate = SMTP_OPEN;
+	take_turn(p, "xforward", "C: RSET|");
+	take_turn(p, "xforward", "S: 250 ok");
+	assert_int_equal(p->s.stage, SMTP_AT_XFORWARD);
 	arena_free(p->mail.arena);
 	free(p);
 }
@@ -643,6 +679,7 @@ main(void)
 		TEST(a_kept_session_that_ends_says_nothing_of_the_mail),
 		TEST(a_long_reply_keeps_its_beginning),
 		TEST(dsn_is_passed_on_where_it_is_known),
+		TEST(who_brought_it_is_told_who_wants_to_know),
 		TEST(next_hops_are_read),
 		TEST(several_next_hops_come_in_their_order),
 		TEST(content_goes_out_by_the_rules),

@@ -1,5 +1,6 @@
 #include "tests/unit/test.h"
 
+#include "queue/notify.h"
 #include "smtpd/session.h"
 
 static bool
@@ -26,7 +27,7 @@ static struct smtpd_config config = {
 	.bare_lf_code = 550,
 	.delay_reject = true,
 	.ehlo = SMTPD_EHLO_PIPELINING | SMTPD_EHLO_SIZE | SMTPD_EHLO_VRFY |
-	    SMTPD_EHLO_ENHANCED | SMTPD_EHLO_8BITMIME,
+	    SMTPD_EHLO_ENHANCED | SMTPD_EHLO_8BITMIME | SMTPD_EHLO_DSN,
 	.lists = BIT(ACCESS_RELAY) | BIT(ACCESS_LISTED),
 	.is_forbidden = is_forbidden,
 	.is_noop = is_noop,
@@ -114,10 +115,12 @@ struct turn {
 	}
 #define KEYWORDS \
 	"250-mx.demo.test\r\n250-PIPELINING\r\n250-SIZE 3000\r\n" \
-	"250-VRFY\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME"
+	"250-VRFY\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 DSN"
 #define OPTION "555 5.5.4 Unsupported option: "
 #define SENDER "MAIL FROM:<a@b.test>"
 #define ALICE "RCPT TO:<alice@demo.test>"
+#define BAD_NOTIFY "501 5.5.4 Error: Bad NOTIFY parameter syntax"
+#define BAD_ORCPT "501 5.5.4 Error: Bad ORCPT parameter syntax"
 #define NEED_MAIL "503 5.5.1 Error: need MAIL command"
 #define NEED_RCPT "503 5.5.1 Error: need RCPT command"
 #define TOO_MANY "452 4.5.3 Error: too many recipients"
@@ -162,7 +165,14 @@ static const struct turn turns[] = {
 	TURN(SENDER " FOO=BAR", OPTION "FOO=BAR"),
 	TURN(SENDER " FOO", OPTION "FOO"),
 	TURN(SENDER " SMTPUTF8", OPTION "SMTPUTF8"),
-	TURN(SENDER " RET=HDRS", "501 5.7.1 DSN support is disabled"),
+	TURN(SENDER " RET=FOO", "501 5.5.4 Bad RET parameter syntax"),
+	TURN(SENDER " RET=FULL RET=HDRS", "501 5.5.4 Bad RET parameter syntax"),
+	TURN(SENDER " ENVID=", "501 5.5.4 Bad ENVID parameter syntax"),
+	TURN(SENDER " ENVID=a+2", "501 5.5.4 Bad ENVID parameter syntax"),
+	TURN(SENDER " ENVID=a+0Ab", "501 5.5.4 Bad ENVID parameter syntax"),
+	TURN(SENDER " ENVID=a ENVID=b", "501 5.5.4 Bad ENVID parameter syntax"),
+	TURN(SENDER " ret=full envid=x+2By", "250 2.1.0 Ok"),
+	TURN("RSET", "250 2.0.0 Ok"),
 	TURN(ALICE, NEED_MAIL),
 	TURN(SENDER " AUTH=<>", "250 2.1.0 Ok"),
 	TURN(SENDER, "503 5.5.1 Error: nested MAIL command"),
@@ -179,7 +189,19 @@ static const struct turn turns[] = {
 	TURN("RCPT TO:<x@y.test>", "454 4.7.1 <x@y.test>: Relay access denied"),
 	TURN("RCPT TO:<a b>", "501 5.1.3 Bad recipient address syntax"),
 	TURN("DATA", "554 5.5.1 Error: no valid recipients"),
-	TURN(ALICE " NOTIFY=NEVER", "501 5.7.1 DSN support is disabled"),
+	TURN(ALICE " NOTIFY=", BAD_NOTIFY),
+	TURN(ALICE " NOTIFY=FOO", BAD_NOTIFY),
+	TURN(ALICE " NOTIFY=NEVER,FAILURE", BAD_NOTIFY),
+	TURN(ALICE " NOTIFY=FAILURE,NEVER", BAD_NOTIFY),
+	TURN(ALICE " NOTIFY=NEVER NOTIFY=NEVER", BAD_NOTIFY),
+	TURN(ALICE " NOTIFY", OPTION "NOTIFY"),
+	TURN(ALICE " ORCPT=", BAD_ORCPT),
+	TURN(ALICE " ORCPT=rfc822", BAD_ORCPT),
+	TURN(ALICE " ORCPT=rfc822;a+2", BAD_ORCPT),
+	TURN(ALICE " ORCPT=;a", BAD_ORCPT),
+	TURN(ALICE " ORCPT=rfc 822;a", BAD_ORCPT),
+	TURN(ALICE " ORCPT=rfc822;a+0Ab", BAD_ORCPT), /* which Postfix takes */
+	TURN(ALICE " ORCPT=x400;a@b ORCPT=rfc822;x", BAD_ORCPT),
 	TURN(ALICE " FOO=1", OPTION "FOO=1"),
 	TURN("RCPT TO:<Postmaster>", "250 2.1.5 Ok"),
 	TURN("RCPT TO:<\"alice\"@demo.test>", "250 2.1.5 Ok"),
@@ -224,9 +246,47 @@ replies_are_those_of_postfix(void **state)
 	buf_init(&c, counts, sizeof(counts));
 	session_put_counts(&s, &c);
 	assert_span(buf_span(&c),
-	    SPAN("helo=2/3 ehlo=3/4 starttls=0/1 auth=0/1 mail=4/20 "
-		 "rcpt=4/16 data=1/7 rset=2/3 noop=2 vrfy=2/5 "
-		 "unknown=0/5 commands=20/67"));
+	    SPAN("helo=2/3 ehlo=3/4 starttls=0/1 auth=0/1 mail=5/26 "
+		 "rcpt=4/28 data=1/7 rset=3/4 noop=2 vrfy=2/5 "
+		 "unknown=0/5 commands=22/86"));
+}
+
+/* RFC 3461: what was asked for is kept as it is meant, until the mail is over. */
+static void
+what_is_to_be_told_is_kept(void **state)
+{
+	struct arena *arena CLEANUP(arena_freep) = arena_new(65536);
+	char storage[2048];
+	struct smtpd_session s;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, storage, sizeof(storage));
+	session_init(&s, &config, &stranger, arena, &out);
+	session_line(&s, SPAN("EHLO c"));
+	buf_drop(&out, out.n);
+	session_line(&s, SPAN(SENDER " RET=HDRS ENVID=a+2B+20b"));
+	settle(&s, SMTPD_DATA_OK);
+	session_line(&s,
+	    SPAN(ALICE " NOTIFY=failure,,DELAY, ORCPT=rfc822;x+2By@z"));
+	settle(&s, SMTPD_DATA_OK);
+	session_line(&s, SPAN(ALICE));
+	settle(&s, SMTPD_DATA_OK);
+	assert_int_equal(s.txn.ret, QUEUE_RET_HDRS);
+	assert_span(s.txn.envid, SPAN("a+ b"));
+	assert_int_equal(s.txn.rcpts->notify,
+	    QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY);
+	assert_span(s.txn.rcpts->orcpt, SPAN("rfc822;x+y@z"));
+	assert_int_equal(s.txn.rcpts->next->notify, 0);
+	assert_null(s.txn.rcpts->next->orcpt.p);
+	session_line(&s, SPAN("RSET"));
+	assert_null(s.txn.envid.p);
+	assert_int_equal(s.txn.ret, 0);
+	s.ehlo &= ~(unsigned)SMTPD_EHLO_DSN;
+	buf_drop(&out, out.n);
+	session_line(&s, SPAN(SENDER " RET=HDRS"));
+	assert_span(buf_span(&out),
+	    SPAN("501 5.7.1 DSN support is disabled\r\n"));
 }
 
 /* STATE 01: after any end of the data nothing of the mail is left. */
@@ -391,7 +451,7 @@ refusals_come_when_they_are_not_delayed(void **state)
 	};
 	struct smtpd_config own = config;
 	struct smtpd_session s;
-	char storage[2048];
+	static char storage[2048];
 	struct buf out;
 
 	(void)state;
@@ -434,7 +494,7 @@ refusals_come_when_they_are_not_delayed(void **state)
 #define SECURE_KEYWORDS \
 	"250-mx.demo.test\r\n250-PIPELINING\r\n250-SIZE 3000\r\n" \
 	"250-VRFY\r\n250-STARTTLS\r\n250-ENHANCEDSTATUSCODES\r\n" \
-	"250 8BITMIME"
+	"250-8BITMIME\r\n250 DSN"
 
 /* TLSX 03 and 04: it comes twice, in a transaction, and all is told anew. */
 static const struct turn tls_turns[] = {
@@ -523,7 +583,7 @@ tls_that_fails_ends_the_session(void **state)
 	    SPAN("502 5.5.1 Error: command not implemented\r\n"
 		 "454 4.7.0 TLS not available due to local problem\r\n"));
 	own.tls_broken = false;
-	own.ehlo |= SMTPD_EHLO_STARTTLS;
+	s.ehlo |= SMTPD_EHLO_STARTTLS;
 	session_line(&s, SPAN("STARTTLS"));
 	assert_int_equal(session_tls(&s, false), SMTPD_WANT_CLOSE);
 	assert_int_equal(s.all[SMTPD_CMD_STARTTLS], 3);
@@ -666,6 +726,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(replies_are_those_of_postfix),
+		TEST(what_is_to_be_told_is_kept),
 		TEST(every_end_of_data_ends_the_transaction),
 		TEST(every_arena_limit),
 		TEST(a_random_walk_keeps_to_the_automaton),
