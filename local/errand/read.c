@@ -73,14 +73,27 @@ put_items(struct span text, struct buf *out)
 	return out->n < out->max - 2048 && !out->overflow;
 }
 
-/* A file that is not there says nothing; one that cannot be had says why. */
+/* Whether it will be the same the next time. */
+static bool
+is_lasting(int err)
+{
+	static const int lasting[] = { ENOENT, ENOTDIR, EACCES, EPERM, ELOOP,
+		EISDIR, ENXIO, ENODEV, ENAMETOOLONG, E2BIG };
+
+	for (size_t i = 0; i < COUNT_OF(lasting); i++)
+		if (lasting[i] == err)
+			return true;
+	return false;
+}
+
+/*
+ * A file that is not there says nothing; one that cannot be had says why. Mail
+ * waits for all else: a copy would be lost, or come where it should not.
+ */
 static void
 refuse(struct errand_result *r, const char *path, const char *what, int err)
 {
-	bool later = err == EIO || err == ENOMEM || err == EMFILE ||
-	    err == ENFILE || err == ESTALE;
-
-	r->status = later ? DICT_TEMPFAIL : DICT_ABSENT;
+	r->status = is_lasting(err) ? DICT_ABSENT : DICT_TEMPFAIL;
 	if (err != ENOENT && err != ENOTDIR)
 		snprintf(r->text, sizeof(r->text), "%s: %s", path, what);
 }
