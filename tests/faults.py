@@ -19,8 +19,9 @@ OFF, FAIL, KILL = range(3)
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.ENOMEM)
 NEVER = 0xFFFFFFFF
 
-ORDERS = struct.Struct("=32sIIIiI32s")
+ORDERS = struct.Struct("=32sIIIiI32s32s")
 HEAD = 32  # of them, before the mode
+ONLY = ORDERS.size - 32
 
 
 class Faults:
@@ -28,7 +29,7 @@ class Faults:
         self.program = program
         self.path = suite.dir / "faults"
         self.path.write_bytes(ORDERS.pack(program.encode(), 0, 0, 0, 0, 0,
-                                          b""))
+                                          b"", b""))
         self.path.chmod(0o666)
         with self.path.open("r+b") as f:
             self.map = mmap.mmap(f.fileno(), ORDERS.size)
@@ -59,8 +60,10 @@ class Faults:
         struct.pack_into("=IIIiI", self.map, HEAD, mode, calls, nth, error,
                          fired)
 
-    def arm(self, nth, mode, error=errno.EIO):
+    def arm(self, nth, mode, error=errno.EIO, only=""):
+        """The n-th call; with `only`, of this name."""
         self.put(OFF, 0, nth, error, 0)
+        struct.pack_into("=32s", self.map, ONLY, only.encode())
         struct.pack_into("=I", self.map, HEAD, mode)
 
     def disarm(self):

@@ -42,6 +42,7 @@ struct orders {
 	int32_t error;
 	_Atomic uint32_t fired;
 	char what[32]; /* the call */
+	char only[32]; /* if set, no other is counted */
 };
 
 static struct orders *orders;
@@ -89,6 +90,7 @@ is_the_one(const char *call)
 {
 	read_orders();
 	if (!orders || orders->mode == OFF || orders->fired ||
+	    (orders->only[0] && strcmp(orders->only, call) != 0) ||
 	    ++orders->calls != orders->nth)
 		return false;
 	snprintf(orders->what, sizeof(orders->what), "%s", call);
