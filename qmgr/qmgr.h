@@ -123,6 +123,9 @@ void record_end(struct message *m, struct worker *w, uint32_t request);
 /* The sender cannot be told now: defers the message, whatever its verdicts. */
 void record_wait(struct message *m);
 
+/* Tries what could not be recorded, when it is time to; to be called often. */
+void record_again(void);
+
 /* Whether the sender is to be told of a recipient; it is on record: tells him. */
 bool bounce_is_due(const struct message *m);
 void bounce_begin(struct message *m);

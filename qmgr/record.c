@@ -17,6 +17,7 @@
 enum {
 	BUSY_MS = 10, /* since the last round */
 	LINGER_MS = 2,
+	AGAIN_MS = 60 * 1000,
 };
 
 enum op_kind {
@@ -41,15 +42,19 @@ struct op {
 	enum queue_place place;
 	int64_t due;
 	int err;
+	int64_t again; /* when it is tried once more, if it failed */
 };
 
 static struct link ops;
+static struct link stuck; /* of messages that are MESSAGE_STUCK */
 
 static void
 submit(struct op *op)
 {
-	if (!ops.next)
+	if (!ops.next) {
 		list_init(&ops);
+		list_init(&stuck);
+	}
 	list_append(&ops, &op->link);
 	qmgr.recording++;
 	bell_ring_one(&qmgr.record);
@@ -88,11 +93,16 @@ make_op(enum op_kind kind, struct message *m, struct worker *w,
 }
 
 static void
-free_op(struct op *op)
+leave_line(void)
 {
 	if (qmgr.recording-- == RECORDING_MAX)
 		bell_ring_one(&qmgr.dispatch);
 	bell_ring(&qmgr.idle);
+}
+
+static void
+free_op(struct op *op)
+{
 	if (op->worker)
 		worker_unref(op->worker);
 	arena_free(op->arena);
@@ -278,22 +288,57 @@ id_of(const struct message *m)
  * in memory and is tried again; after a crash it may be delivered twice.
  */
 static void
-keep_stuck(struct message *m, const struct op *op)
+keep_stuck(struct message *m, struct op *op)
 {
 	log_about(LOG_LEVEL_ERROR, m->id.text,
 	    "what became of it cannot be recorded in %s/%s: %s",
 	    queue_place_name(op->place), op->name.text, strerror(-op->err));
 	m->phase = MESSAGE_STUCK;
+	op->id = m->id;
+	op->again = task_after(AGAIN_MS);
+	list_append(&stuck, &op->link);
+	bell_ring(&qmgr.released);
 }
 
+/* One that was given to who wanted to remove it is no more to be recorded. */
 static void
+try_again(struct op *op)
+{
+	struct message *m = qmgr_find(op->id.text);
+
+	link_remove(&op->link);
+	if (!m || m != op->message || m->phase != MESSAGE_STUCK) {
+		free_op(op);
+		return;
+	}
+	m->phase = MESSAGE_ENDING;
+	op->err = 0;
+	submit(op);
+}
+
+void
+record_again(void)
+{
+	struct link *l = stuck.next, *next;
+
+	for (; l && l != &stuck; l = next) {
+		struct op *op = container_of(l, struct op, link);
+
+		next = l->next;
+		if (op->again <= task_now())
+			try_again(op);
+	}
+}
+
+/* Whether the op is done with. */
+static bool
 end_message(struct op *op)
 {
 	struct message *m = op->message;
 
 	if (op->err) {
 		keep_stuck(m, op);
-		return;
+		return false;
 	}
 	switch (op->kind) {
 	case OP_REMOVE:
@@ -311,14 +356,17 @@ end_message(struct op *op)
 	case OP_ORPHAN:
 		break;
 	}
+	return true;
 }
 
 static void
 finish(struct op *op)
 {
 	struct message *m = op->message;
+	bool done = true;
 
 	qmgr.dirty = true;
+	leave_line();
 	if (op->err && !m)
 		log_error("%s: results cannot be recorded: %s", op->id.text,
 		    strerror(-op->err));
@@ -333,9 +381,10 @@ finish(struct op *op)
 			    strerror(-op->err));
 		message_unref(m);
 	} else {
-		end_message(op);
+		done = end_message(op);
 	}
-	free_op(op);
+	if (done)
+		free_op(op);
 }
 
 static void

@@ -150,6 +150,7 @@ tick(int64_t *last_sync)
 {
 	(void)tables_refresh();
 	wake_due();
+	record_again();
 	scheduler_purge(&qmgr.scheduler, service_wall() / 1000);
 	if (qmgr.scan_wanted)
 		bell_ring(&qmgr.scan);

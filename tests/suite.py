@@ -295,6 +295,7 @@ class Suite:
         self.process = None
         self.trouble_is_expected = False
         self.sanitizers = ""  # further options of AddressSanitizer
+        self.within = []  # a command that runs others, elsewhere
         self.users = {}
         self.params = {}
         self.services = {}
@@ -522,7 +523,7 @@ class Suite:
         ready, told = os.pipe()
         with self.console.open("ab") as console, open(ready, "rb") as ready:
             self.process = subprocess.Popen(
-                [self.daemons / "master", "-c", self.etc, "-f", "-r",
+                [*self.within, self.daemons / "master", "-c", self.etc, "-f", "-r",
                  str(told)], pass_fds=[told], stdin=subprocess.DEVNULL,
                 stdout=console, stderr=console, env=self.environment(),
                 start_new_session=True)

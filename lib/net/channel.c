@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* A packet that the socket did not take yet. */
 struct kept {
@@ -108,6 +109,18 @@ keep(struct channel *ch, struct span packet, const int *fds, size_t n)
 	bell_ring(&ch->filled);
 }
 
+/*
+ * Both ends see the end then, after what had been sent: whatever it was that did
+ * not let us send, nobody waits for what never comes.
+ */
+static void
+break_off(struct channel *ch)
+{
+	ch->broken = true;
+	drop_all(ch);
+	(void)shutdown(ch->fd, SHUT_RDWR);
+}
+
 bool
 channel_send(struct channel *ch, struct span packet, const int *fds, size_t n)
 {
@@ -121,7 +134,7 @@ channel_send(struct channel *ch, struct span packet, const int *fds, size_t n)
 		return true;
 	}
 	if (err && err != -EAGAIN)
-		ch->broken = true;
+		break_off(ch);
 	close_all(fds, n);
 	return !err;
 }
@@ -160,10 +173,8 @@ wait_turn(struct channel *ch, unsigned events, int64_t deadline)
 	enum stream_result r = result_of(
 	    task_wait_any(w, COUNT_OF(w), deadline));
 
-	if (r == STREAM_OK && send_kept(ch) < 0) {
-		ch->broken = true;
-		drop_all(ch);
-	}
+	if (r == STREAM_OK && send_kept(ch) < 0)
+		break_off(ch);
 	return r;
 }
 

@@ -24,7 +24,8 @@ struct channel *channel_free(struct channel *ch);
 
 /*
  * Sends, or keeps to send. False: the peer is gone, or too much is kept; the
- * descriptors are closed all the same.
+ * descriptors are closed all the same. Where the system does not let it send,
+ * the channel ends: both ends receive what is on its way, and then STREAM_EOF.
  */
 MUST_USE bool channel_send(struct channel *ch, struct span packet,
     const int *fds, size_t n);

@@ -170,6 +170,22 @@ end_input(struct run *r)
 	r->in = -1;
 }
 
+static void
+kill_all(const struct run *r)
+{
+	(void)kill(-r->pid, SIGKILL);
+	(void)kill(r->pid, SIGKILL);
+}
+
+/* A message without its end is not to be taken for a whole one. */
+static void
+give_up(struct run *r, int error)
+{
+	r->error = error;
+	kill_all(r);
+	end_input(r);
+}
+
 /* The next piece of the message. False: there is none. */
 static bool
 fill(struct run *r)
@@ -177,7 +193,7 @@ fill(struct run *r)
 	ssize_t n = errand_content(r->e, &r->done, &r->sum, r->piece, PIECE);
 
 	if (n < 0)
-		r->error = (int)n;
+		give_up(r, (int)n);
 	r->piece_at = 0;
 	r->piece_n = n > 0 ? (size_t)n : 0;
 	return n > 0;
@@ -196,8 +212,10 @@ feed(struct run *r)
 		}
 		n = write(r->in, r->piece + r->piece_at, r->piece_n);
 		if (n < 0) {
-			if (errno != EAGAIN && errno != EINTR)
+			if (errno == EPIPE)
 				end_input(r);
+			else if (errno != EAGAIN && errno != EINTR)
+				give_up(r, -errno);
 			return;
 		}
 		r->piece_at += (size_t)n;
@@ -239,8 +257,7 @@ attend(struct run *r, int64_t deadline)
 			return;
 		if (left <= 0) {
 			r->killed = true;
-			(void)kill(-r->pid, SIGKILL);
-			(void)kill(r->pid, SIGKILL);
+			kill_all(r);
 			end_input(r);
 			deadline = clock_mono() + KILL_MS;
 			continue;
@@ -316,9 +333,12 @@ tell(struct run *r, int status, const char *command, struct errand_result *res)
 		errand_fail(res, DELIVERY_BOUNCED, "5.3.0",
 		    "Command time limit exceeded: \"%.200s\"%s", command,
 		    output);
-	else if (r->error ||
-	    (r->done == msg_u64(&r->e->in, MSG_FIELD_LENGTH) &&
-		!errand_is_whole(r->e, r->sum)))
+	else if (r->error)
+		errand_fail(res, DELIVERY_DEFERRED, "4.3.0",
+		    "the message cannot be given to the command: %s",
+		    strerror(-r->error));
+	else if (r->done == msg_u64(&r->e->in, MSG_FIELD_LENGTH) &&
+	    !errand_is_whole(r->e, r->sum))
 		errand_fail(res, DELIVERY_DEFERRED, "4.3.0",
 		    "the queue file cannot be read");
 	else if (status == 0)

@@ -144,27 +144,19 @@ find_fault(const struct stat *st, bool mailbox)
 }
 
 static void
-fail(struct errand_result *r, const char *path, int err, const char *text)
+fail(const struct errand *e, struct errand_result *r, const char *path, int err,
+    const char *text)
 {
-	switch (err) {
-	case EFBIG:
-		errand_fail(r, DELIVERY_BOUNCED, "5.2.2",
-		    "cannot update mailbox %s: %s", path, text);
-		break;
-	case EDQUOT:
-		errand_fail(r, DELIVERY_DEFERRED, "4.2.2",
-		    "cannot update mailbox %s: %s", path, text);
-		break;
-	case EPERM:
-		errand_fail(r, DELIVERY_DEFERRED, "4.2.0",
-		    "cannot update mailbox %s: %s", path, text);
-		break;
-	default:
-		errand_fail(r, DELIVERY_DEFERRED,
-		    err == ENOSPC || err == EIO ? "4.3.0" : "4.2.0",
-		    "cannot update mailbox %s: %s", path, text);
-		break;
-	}
+	const char *dsn = err == EFBIG    ? "5.2.2"
+	    : err == EDQUOT               ? "4.2.2"
+	    : err == ENOSPC || err == EIO ? "4.3.0"
+					  : "4.2.0";
+
+	errand_fail(r, err == EFBIG ? DELIVERY_BOUNCED : DELIVERY_DEFERRED, dsn,
+	    "%s %s: %s",
+	    e->kind == ERRAND_MBOX ? "cannot update mailbox"
+				   : "cannot append message to file",
+	    path, text);
 }
 
 /* 0 or -errno; what was there before is all that is left then. */
@@ -214,7 +206,7 @@ deliver(const struct errand *e, struct errand_result *r, const char *path)
 		err = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
 	}
 	if (err == 0 && (fault = find_fault(&st, mailbox))) {
-		fail(r, path, EPERM, fault);
+		fail(e, r, path, EPERM, fault);
 		return;
 	}
 	if (!err && (flags & ERRAND_FCNTL) && S_ISREG(st.st_mode))
@@ -224,7 +216,7 @@ deliver(const struct errand *e, struct errand_result *r, const char *path)
 	if (!err)
 		err = append(e, fd, &st);
 	if (err)
-		fail(r, path, -err,
+		fail(e, r, path, -err,
 		    err == -EBADMSG     ? "the queue file is damaged"
 			: err == -EFBIG ? "mailbox size limit exceeded"
 					: strerror(-err));

@@ -74,16 +74,33 @@ put_items(struct span text, struct buf *out)
 	return out->n < out->max - 2048 && !out->overflow;
 }
 
-/* A file that is not there says nothing; one that cannot be had says why. */
+/* Whether it will be the same the next time. */
+static bool
+is_lasting(int err)
+{
+	static const int lasting[] = { ENOENT, ENOTDIR, EACCES, EPERM, ELOOP,
+		EISDIR, ENXIO, ENODEV, ENAMETOOLONG, E2BIG };
+
+	for (size_t i = 0; i < COUNT_OF(lasting); i++)
+		if (lasting[i] == err)
+			return true;
+	return false;
+}
+
+/*
+ * A file that is not there says nothing; one that cannot be had says why. Mail
+ * waits for all else: a copy would be lost, or come where it should not.
+ */
 static enum dict_result
 refuse(const char *path, const char *what, int err)
 {
+	if (!is_lasting(err)) {
+		log_warning("cannot read %s now: %s", path, what);
+		return DICT_TEMPFAIL;
+	}
 	if (err != ENOENT && err != ENOTDIR)
 		log_warning("ignoring the file %s: %s", path, what);
-	return err == EIO || err == ENOMEM || err == EMFILE || err == ENFILE ||
-		err == ESTALE
-	    ? DICT_TEMPFAIL
-	    : DICT_ABSENT;
+	return DICT_ABSENT;
 }
 
 static enum dict_result

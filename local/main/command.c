@@ -33,6 +33,14 @@ put_env(struct pool_call *c, const char *name, struct span value, bool foreign)
 		msg_put_str(&c->b, MSG_FIELD_VALUE, buf_span(&b));
 }
 
+/* What is not there only where it is. */
+static void
+put_known(struct pool_call *c, const char *name, struct span value)
+{
+	if (value.n > 0)
+		put_env(c, name, value, true);
+}
+
 /* NAME or NAME=value of export_environment. */
 static void
 put_exported(struct pool_call *c)
@@ -68,20 +76,20 @@ put_environment(struct pool_call *c, const struct job *j)
 	put_env(c, "SHELL", u && u->shell.n ? u->shell : SPAN("/bin/sh"),
 	    false);
 	put_env(c, "HOME", u ? u->home : SPAN("/"), false);
-	put_env(c, "LOGNAME", u ? u->name : SPAN("nobody"), false);
-	put_env(c, "USER", u ? u->name : SPAN("nobody"), false);
+	put_env(c, "LOGNAME", u ? u->name : local, true);
+	put_env(c, "USER", u ? u->name : local, true);
 	put_env(c, "SENDER", leaf->sender.n ? leaf->sender : m->sender, true);
 	put_env(c, "RECIPIENT", j->addr, true);
 	put_env(c, "ORIGINAL_RECIPIENT", j->orig.n ? j->orig : j->addr, true);
 	put_env(c, "LOCAL", local, true);
 	put_env(c, "DOMAIN", domain, true);
-	put_env(c, "EXTENSION", leaf->extension, true);
+	put_known(c, "EXTENSION", leaf->extension);
 	put_env(c, "CLIENT_HOSTNAME", m->client_name, true);
 	put_env(c, "CLIENT_ADDRESS", m->client_addr, true);
 	put_env(c, "CLIENT_HELO", m->helo, true);
 	put_env(c, "CLIENT_PROTOCOL", m->proto, true);
-	put_env(c, "SASL_METHOD", m->sasl_method, true);
-	put_env(c, "SASL_USERNAME", m->sasl_user, true);
+	put_known(c, "SASL_METHOD", m->sasl_method);
+	put_known(c, "SASL_USERNAME", m->sasl_user);
 }
 
 struct verdict

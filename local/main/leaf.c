@@ -91,13 +91,31 @@ deliver_mailbox(struct job *j)
 	return write_mailbox(j);
 }
 
+/* Where the last name of a path begins, which is a folder's. */
+static const char *
+last_name(const char *path)
+{
+	const char *p = path + strlen(path) - 1;
+
+	while (p > path && p[-1] != '/')
+		p--;
+	return p;
+}
+
+/* What ends in a slash is a Maildir. */
 static struct verdict
 write_path(struct job *j)
 {
 	const char *path = arena_dup(j->mail->arena, j->leaf->text);
+	const char *name;
 
-	return path ? write_file(j, ERRAND_FILE, (struct span){ 0 }, path)
-		    : job_defer(j->mail, "no memory");
+	if (!path)
+		return job_defer(j->mail, "no memory");
+	if (!is_folder(path))
+		return write_file(j, ERRAND_FILE, (struct span){ 0 }, path);
+	name = last_name(path);
+	return write_file(j, ERRAND_MAILDIR,
+	    (struct span){ path, (size_t)(name - path) }, name);
 }
 
 /* A verdict that was there before anything was done. */
@@ -114,9 +132,31 @@ say(const struct mail *m, const struct leaf *leaf)
 	};
 }
 
+/* A user whom an alias has led to, by the address that he would have. */
+static struct span
+address_of(struct mail *m, const struct expand_user *u, struct span addr)
+{
+	struct span domain = addr, local = span_cut(&domain, '@');
+	size_t max = u->name.n + domain.n + 1;
+	char *storage;
+	struct buf b;
+
+	if (local.n >= u->name.n &&
+	    span_ieq((struct span){ local.p, u->name.n }, u->name))
+		return addr;
+	storage = arena_alloc(m->arena, max);
+	if (!storage)
+		return addr;
+	buf_init(&b, storage, max);
+	buf_put(&b, u->name);
+	buf_put(&b, SPAN("@"));
+	buf_put(&b, domain);
+	return buf_span(&b);
+}
+
 /* Whom the log names: who has no address is who the mail was for. */
 static struct span
-name_in_log(const struct leaf *leaf, struct span addr)
+name_in_log(struct mail *m, const struct leaf *leaf, struct span addr)
 {
 	bool complete = leaf->to.n > 0 && memchr(leaf->to.p, '@', leaf->to.n);
 
@@ -126,9 +166,10 @@ name_in_log(const struct leaf *leaf, struct span addr)
 	case LEAF_BOUNCE:
 	case LEAF_DEFER:
 		return complete ? leaf->to : addr;
-	case LEAF_ADDRESS:
 	case LEAF_COMMAND:
 	case LEAF_FILE:
+		return leaf->user ? address_of(m, leaf->user, addr) : addr;
+	case LEAF_ADDRESS:
 	case LEAF_PASS:
 		break;
 	}
@@ -169,7 +210,7 @@ leaf_deliver(struct mail *m, struct span addr, struct span orig,
 	int64_t begun = service_wall();
 	struct verdict v = deliver(&j);
 
-	job_log(m, name_in_log(leaf, addr), orig.n ? orig : addr, begun, &v);
+	job_log(m, name_in_log(m, leaf, addr), orig.n ? orig : addr, begun, &v);
 	return v;
 }
 

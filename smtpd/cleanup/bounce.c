@@ -218,7 +218,8 @@ send_report(const struct msg_in *m, int fd, struct span to, struct span from,
 	j.report.to = to;
 	if (for_postmaster) {
 		j.report.for_postmaster = true;
-		j.report.head_only = true;
+		/* Of what nobody else is told he needs all. */
+		j.report.head_only |= j.report.sender.n > 0;
 	}
 	err = make(&j);
 	if (!err) {

@@ -331,14 +331,21 @@ read_envelope(void *arg)
 	}
 }
 
+/* One that stayed would be taken in again, each minute. */
 static void
 remove_file(const struct dropped *d)
 {
-	char path[128];
+	char path[128], aside[128];
 
 	path_of(d, "maildrop", path);
-	if (unlink(path) < 0 && errno != ENOENT)
-		log_error("%s: cannot be removed: %s", path, strerror(errno));
+	if (unlink(path) == 0 || errno == ENOENT)
+		return;
+	log_error("%s: cannot be removed: %s", path, strerror(errno));
+	path_of(d, "corrupt", aside);
+	if (rename(path, aside) < 0)
+		log_error("%s: cannot be moved: %s", path, strerror(errno));
+	else
+		log_warning("%s is mail that was taken in", aside);
 }
 
 /* Offloaded: content, durable, and the file goes. */

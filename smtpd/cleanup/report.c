@@ -33,7 +33,7 @@ static const struct words {
 		SPAN_INIT("Delayed Mail (still being retried)"),
 		SPAN_INIT("Postmaster Warning: Delayed Mail"),
 		SPAN_INIT("delayed"),
-		SPAN_INIT("Delayed Message"),
+		SPAN_INIT("Undelivered Message"),
 	},
 	[REPORT_SUCCESS] = {
 		SPAN_INIT("sender delivery status notification"),
@@ -114,6 +114,8 @@ report_name(const struct report *r)
 	return r->for_postmaster ? w->postmaster_name : w->name;
 }
 
+static const char headers_only[] = "text/rfc822-headers";
+
 static void
 put_part(const struct report *r, struct span description, const char *type)
 {
@@ -121,6 +123,8 @@ put_part(const struct report *r, struct span description, const char *type)
 	put_str(r, r->boundary);
 	put_str(r, "\nContent-Description: ");
 	put(r, description);
+	if (strcmp(type, headers_only) == 0)
+		put_str(r, " Headers");
 	put_str(r, "\nContent-Type: ");
 	put_str(r, type);
 	put_str(r, "\n");
@@ -130,7 +134,9 @@ static void
 put_mime_head(const struct report *r)
 {
 	put_str(r,
-	    "Auto-Submitted: auto-replied\n"
+	    r->for_postmaster ? "Auto-Submitted: auto-generated\n"
+			      : "Auto-Submitted: auto-replied\n");
+	put_str(r,
 	    "MIME-Version: 1.0\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\n"
 	    "\tboundary=\"");
@@ -211,16 +217,35 @@ report_head(const struct report *r)
 {
 	const struct words *w = &words[r->kind];
 
-	put_str(r, "From: MAILER-DAEMON@");
+	put_str(r, "From: Mail Delivery System <MAILER-DAEMON@");
 	put_str(r, r->myorigin);
-	put_str(r, " (Mail Delivery System)\nSubject: ");
+	put_str(r, ">\nSubject: ");
 	put(r, r->for_postmaster ? w->postmaster_subject : w->subject);
 	put_str(r, "\nTo: ");
 	put_foreign(r, r->to);
+	if (!memchr(r->to.p, '@', r->to.n)) {
+		put_str(r, "@");
+		put_str(r, r->myorigin);
+	}
 	put_str(r, "\n");
 	put_mime_head(r);
 	put_part(r, SPAN("Notification"), "text/plain; charset=us-ascii");
 	put_greeting(r);
+}
+
+/* By whom it was delivered here. Returns how much that is. */
+static size_t
+put_way(const struct report *r, const struct report_rcpt *rcpt)
+{
+	static const struct span by = SPAN_INIT("delivery via ");
+
+	if (r->kind != REPORT_SUCCESS || rcpt->relay.n == 0 ||
+	    rcpt->text.n == 0)
+		return 0;
+	put(r, by);
+	put_foreign(r, rcpt->relay);
+	put_str(r, ": ");
+	return by.n + rcpt->relay.n + 2;
 }
 
 void
@@ -238,6 +263,7 @@ report_rcpt(const struct report *r, const struct report_rcpt *rcpt)
 		column += rcpt->orig.n + 19;
 	}
 	put_str(r, ": ");
+	column += put_way(r, rcpt);
 	put_folded(r, rcpt->text, column);
 	put_str(r, "\n");
 }
@@ -252,12 +278,23 @@ put_address(const struct report *r, const char *name, struct span addr)
 	put_str(r, "\n");
 }
 
-void
-report_status(const struct report *r)
+static void
+put_date(const struct report *r, const char *name, int64_t wall)
 {
 	char text[DATE_MAX];
 	struct buf b;
 
+	buf_init(&b, text, sizeof(text));
+	date_put_header(&b, wall);
+	put_str(r, name);
+	put_str(r, ": ");
+	put(r, buf_span(&b));
+	put_str(r, "\n");
+}
+
+void
+report_status(const struct report *r)
+{
 	put_part(r, SPAN("Delivery report"), "message/delivery-status");
 	put_str(r, "\nReporting-MTA: dns; ");
 	put_str(r, r->myhostname);
@@ -272,11 +309,7 @@ report_status(const struct report *r)
 	put_str(r, "\n");
 	if (r->sender.n > 0)
 		put_address(r, "X-Postrider-Sender", r->sender);
-	buf_init(&b, text, sizeof(text));
-	date_put_header(&b, r->arrived);
-	put_str(r, "Arrival-Date: ");
-	put(r, buf_span(&b));
-	put_str(r, "\n");
+	put_date(r, "Arrival-Date", r->arrived);
 }
 
 /* "mx.a.test" of "mx.a.test[192.0.2.1]:25". False: it was no server. */
@@ -355,10 +388,27 @@ action_of(const struct report *r, struct span status, bool is_remote)
 	return words[r->kind].action;
 }
 
+static void
+put_diagnostic(const struct report *r, const struct report_rcpt *rcpt,
+    bool is_remote)
+{
+	struct span reply = rcpt->text;
+	size_t column = 30;
+
+	if (take_reply(rcpt->text, &reply) || (is_remote && is_code(reply))) {
+		put_str(r, "Diagnostic-Code: smtp; ");
+	} else {
+		put_str(r, "Diagnostic-Code: X-Postrider; ");
+		column += put_way(r, rcpt);
+	}
+	put_folded(r, reply, column);
+	put_str(r, "\n");
+}
+
 void
 report_rcpt_status(const struct report *r, const struct report_rcpt *rcpt)
 {
-	struct span host, reply, dsn;
+	struct span host, dsn;
 	bool is_remote = take_host(rcpt->relay, &host);
 	char status[32];
 
@@ -384,24 +434,22 @@ report_rcpt_status(const struct report *r, const struct report_rcpt *rcpt)
 	}
 	if (rcpt->text.n == 0)
 		return;
-	if (take_reply(rcpt->text, &reply)) {
-		put_str(r, "Diagnostic-Code: smtp; ");
-	} else {
-		put_str(r, "Diagnostic-Code: X-Postrider; ");
-		reply = rcpt->text;
-	}
-	put_folded(r, reply, 30);
-	put_str(r, "\n");
+	put_diagnostic(r, rcpt, is_remote);
+	if (r->kind == REPORT_DELAY)
+		put_date(r, "Will-Retry-Until",
+		    r->arrived + r->lifetime * 1000000);
 }
 
 void
 report_original(const struct report *r)
 {
 	put_part(r, words[r->kind].original,
-	    r->head_only ? "text/rfc822-headers" : "message/rfc822");
+	    r->head_only ? headers_only : "message/rfc822");
 	if (r->is_8bit)
 		put_str(r, "Content-Transfer-Encoding: 8bit\n");
-	put_str(r, "\n");
+	put_str(r, "\nReturn-Path: <");
+	put_foreign(r, r->sender);
+	put_str(r, ">\n");
 }
 
 void

@@ -211,6 +211,29 @@ def test_files_are_written_as_their_user(make_suite):
     assert (out / "keep").stat().st_uid == 65534
 
 
+def test_a_path_that_ends_in_a_slash_is_a_maildir(make_suite):
+    suite = make_suite().with_people()
+    out = suite.dir / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    suite.new_aliases(f"keep: {out}/keep/\ntwo: ann, ben\n")
+    suite.put_home("ann", ".forward", f"{suite.home('ann')}/Maildir/\n")
+    suite.start()
+    for name, path, uid in (("keep", out / "keep", 65534),
+                            ("ann", suite.home("ann") / "Maildir", 4101)):
+        line_of(suite, send(suite, name), name,
+                r"status=sent \(delivered to maildir\)$")
+        [mail] = Mailbox(path).wait(1)
+        assert mail.path.stat().st_uid == uid
+    qid = send(suite, "two")  # who it came to is named
+    suite.log.wait(rf"^{qid}: to=<ann@here\.test>, orig_to=<two@here\.test>, "
+                   r".*status=sent \(delivered to maildir\)$", "local")
+    # What is in the way of a folder is no reason to lose mail.
+    (out / "file").touch()
+    suite.new_aliases(f"keep: {out}/file/\n")
+    line_of(suite, send(suite, "keep"), "keep", "status=deferred")
+
+
 def test_lists_in_files_are_read_by_nobody(make_suite):
     suite = make_suite().with_people()
     lists = suite.dir / "lists"

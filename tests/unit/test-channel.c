@@ -201,6 +201,47 @@ a_packet_too_long_fails(void **state)
 	close(ends[1]);
 }
 
+enum {
+	HUGE_MAX = 4 << 20, /* no socket takes so much at once */
+};
+
+static enum stream_result then[2];
+
+/* The system refuses; the peer is there, and has said something. */
+static void
+send_too_much(void *arg)
+{
+	struct channel *ch CLEANUP(
+	    channel_freep) = channel_new(ends[0], HUGE_MAX, HUGE_MAX);
+	int fds[SOCK_FDS_MAX];
+	char *huge = zalloc(HUGE_MAX);
+	struct span packet;
+	size_t n;
+
+	(void)arg;
+	taken_by_nobody = channel_send(ch, (struct span){ huge, HUGE_MAX },
+	    NULL, 0);
+	free(huge);
+	for (size_t i = 0; i < COUNT_OF(then); i++)
+		then[i] = channel_recv(ch, task_after(1000), &packet, fds, &n);
+}
+
+static void
+what_cannot_send_ends(void **state)
+{
+	char byte;
+
+	(void)state;
+	open_ends();
+	assert_int_equal(sock_send(ends[1], SPAN("x"), NULL, 0), 0);
+	task_run_virtual(send_too_much, NULL);
+	assert_false(taken_by_nobody);
+	assert_int_equal(then[0], STREAM_OK);
+	assert_int_equal(then[1], STREAM_EOF);
+	assert_int_equal(read(ends[1], &byte, 1), 0);
+	close(ends[1]);
+}
+
 int
 main(void)
 {
@@ -210,6 +251,7 @@ main(void)
 		TEST(more_than_keep_max_is_refused),
 		TEST(a_peer_that_is_gone_takes_nothing),
 		TEST(a_packet_too_long_fails),
+		TEST(what_cannot_send_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

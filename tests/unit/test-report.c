@@ -89,7 +89,8 @@ static const struct {
 	    "Action: delayed\n"
 	    "Status: 4.4.1\n"
 	    "Diagnostic-Code: X-Postrider; connect to "
-	    "mx.b.test[192.0.2.1]:25: refused\n" },
+	    "mx.b.test[192.0.2.1]:25: refused\n"
+	    "Will-Retry-Until: Mon, 26 Jan 1970 00:00:00 +0000 (UTC)\n" },
 	{ REPORT_SUCCESS, { .addr = SPAN_INIT("b@b.test") },
 	    "\nFinal-Recipient: rfc822; b@b.test\n"
 	    "Action: delivered\n"
@@ -103,7 +104,17 @@ static const struct {
 	    "Action: relayed\n"
 	    "Status: 2.0.0\n"
 	    "Remote-MTA: dns; mx.b.test\n"
-	    "Diagnostic-Code: X-Postrider; 250 2.0.0 Ok\n" },
+	    "Diagnostic-Code: smtp; 250 2.0.0 Ok\n" },
+	{ REPORT_SUCCESS,
+	    { .addr = SPAN_INIT("b@b.test"),
+		.dsn = SPAN_INIT("2.0.0"),
+		.relay = SPAN_INIT("virtual"),
+		.text = SPAN_INIT("delivered to maildir") },
+	    "\nFinal-Recipient: rfc822; b@b.test\n"
+	    "Action: delivered\n"
+	    "Status: 2.0.0\n"
+	    "Diagnostic-Code: X-Postrider; delivery via virtual: delivered to "
+	    "maildir\n" },
 	{ REPORT_FAILURE,
 	    { .addr = SPAN_INIT("b\n--B\nX: y@b.test"),
 		.orcpt = SPAN_INIT("rfc822;\r\nX: y\0\xff"),
@@ -162,7 +173,7 @@ the_parts_are_those_of_rfc_3462(void **state)
 	r.envid = SPAN("id\n1");
 	r.is_8bit = true;
 	write_all(&r, &rows[1].rcpt);
-	assert_has("From: MAILER-DAEMON@a.test (Mail Delivery System)\n"
+	assert_has("From: Mail Delivery System <MAILER-DAEMON@a.test>\n"
 		   "Subject: Undelivered Mail Returned to Sender\n"
 		   "To: alice@a.test\n");
 	assert_has("report-type=delivery-status;\n\tboundary=\"B\"\n"
@@ -176,7 +187,9 @@ the_parts_are_those_of_rfc_3462(void **state)
 		   "X-Postrider-Sender: rfc822; alice@a.test\n"
 		   "Arrival-Date: Wed, 21 Jan 1970 00:00:00 +0000 (UTC)\n\n");
 	assert_has("\nContent-Type: message/rfc822\n"
-		   "Content-Transfer-Encoding: 8bit\n\nSubject: x\n\n--B--\n");
+		   "Content-Transfer-Encoding: 8bit\n\n"
+		   "Return-Path: <alice@a.test>\nSubject: x\n\n--B--\n");
+	assert_has("\nAuto-Submitted: auto-replied\n");
 }
 
 static void
@@ -189,12 +202,14 @@ kinds_have_names(void **state)
 	write_all(&r, &rows[2].rcpt);
 	assert_has("Subject: Delayed Mail (still being retried)\n");
 	assert_has("is tried for 5 days from");
-	assert_has("Content-Type: text/rfc822-headers\n");
+	assert_has("Content-Description: Undelivered Message Headers\n"
+		   "Content-Type: text/rfc822-headers\n");
 	assert_span(report_name(&r), SPAN("sender delay notification"));
 	r = report_of(REPORT_FAILURE);
 	r.for_postmaster = true;
 	write_all(&r, &rows[0].rcpt);
 	assert_has("Subject: Postmaster Copy: Undelivered Mail\n");
+	assert_has("\nAuto-Submitted: auto-generated\n");
 	assert_span(report_name(&r),
 	    SPAN("postmaster non-delivery notification"));
 }

@@ -151,6 +151,38 @@ a_small_message_passes_a_large_one(void **state)
 	end(&s, &e, 1);
 }
 
+/*
+ * It passes `a`, is stopped by its destination's window, and is still there when
+ * `c`, which stood before both, has room again.
+ */
+static void
+a_job_that_passed_one_may_pass_another(void **state)
+{
+	struct transport_limits l = limits;
+	struct entry *a, *b, *c;
+	struct scheduler s;
+
+	(void)state;
+	l.rcpt_limit = 1;
+	l.destination.window_initial = l.destination.window_max = 1;
+	struct transport *t = begin(&s, &l);
+
+	add(&s, t, 'c', 100, "x.test", 1);
+	add(&s, t, 'a', 100, "y.test", 2);
+	assert_non_null(c = scheduler_next(&s, 9000));
+	assert_int_equal(name_of(c), 'c');
+	assert_non_null(a = scheduler_next(&s, 9000));
+	assert_int_equal(name_of(a), 'a');
+	add(&s, t, 'b', 3, "z.test", 3);
+	assert_non_null(b = scheduler_next(&s, 9000));
+	assert_int_equal(name_of(b), 'b');
+	assert_false(scheduler_done(&s, c, NULL, 9000));
+	/* What passes `c` is `b`, which has no room either. */
+	assert_non_null(c = scheduler_next(&s, 9000));
+	assert_int_equal(name_of(c), 'c');
+	end(&s, (struct entry *[]){ a, b, c }, 3);
+}
+
 static void
 a_dead_destination_gives_up_what_waits(void **state)
 {
@@ -376,6 +408,7 @@ main(void)
 		TEST(no_more_go_out_than_the_window),
 		TEST(one_busy_destination_does_not_hold_up_others),
 		TEST(a_small_message_passes_a_large_one),
+		TEST(a_job_that_passed_one_may_pass_another),
 		TEST(a_dead_destination_gives_up_what_waits),
 		TEST(an_entry_without_an_answer_comes_again),
 		TEST(every_recipient_ends_exactly_once),
