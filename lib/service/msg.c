@@ -16,7 +16,7 @@ static const uint8_t kinds[MSG_FIELDS_MAX] = {
 };
 
 enum {
-	TYPES_MAX = 96
+	TYPES_MAX = 128
 };
 
 /* The table, read twice: names, and what each type has of each field. */

@@ -45,7 +45,7 @@ enum msg_field {
 #define FIELD(name, number, type) MSG_FIELD_##name = (number),
 #include "service/msg.def"
 #undef FIELD
-	MSG_FIELDS_MAX = 96,
+	MSG_FIELDS_MAX = 128,
 };
 
 /* A message, or a group in one, that was read; it points into the packet. */
