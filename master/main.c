@@ -37,7 +37,7 @@ enum {
 	READY_TIME = 60 * 1000, /* ms for all workers at start */
 	STOP_TIME = 5 * 1000, /* ms to end by themselves */
 	LOG_BUFFER = 8 << 20, /* bytes of lines that wait for postlogd */
-	REPLACE_TIME = 30 * 1000, /* ms for the oldest sessions to end */
+	REPLACE_TIME = 5 * 1000, /* ms for the oldest sessions to end */
 };
 
 static const char help[] =
