@@ -35,6 +35,7 @@ enum backend_bare_lf {
 struct backend_client {
 	char name[BACKEND_NAME_MAX]; /* "unknown" */
 	char addr[ADDR_TEXT_MAX];
+	uint64_t connection; /* its name in events */
 	struct addr peer;
 	bool is_ours; /* in mynetworks */
 	bool counted;
