@@ -167,7 +167,8 @@ count_workers(struct plan *p, struct plan_service *s, struct why *why)
 	const char *name = text(p, "1_service_workers", s->name, "");
 	int err = 0;
 
-	if (is_alone(s->command)) {
+	/* Of metrics, one process is enough for all who ask. */
+	if (is_alone(s->command) || strcmp(s->command->name, "metrics") == 0) {
 		s->workers = 1;
 		return 0;
 	}

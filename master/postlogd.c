@@ -10,6 +10,7 @@
  */
 #include "base/log.h"
 #include "master/logfile.h"
+#include "master/tally.h"
 #include "service/service.h"
 #include "trace/keys.h"
 #include "trace/ring.h"
@@ -114,6 +115,7 @@ put(struct span packet)
 	if (!log_decode(packet, &r))
 		return;
 	logfile_put(&r);
+	tally_line(&r);
 	remember(&r, packet);
 }
 

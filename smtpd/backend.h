@@ -107,4 +107,7 @@ struct backend_mail *backend_mail_free(struct backend_mail *m);
 /* A refusal was logged: counts it for `postrider status`. */
 void backend_refused(void);
 
+/* Counts a handshake of TLS that was done, or failed. */
+void backend_shook_hands(bool done);
+
 #endif
