@@ -160,6 +160,16 @@ def test_a_forward_goes_on_under_a_new_id(make_suite):
     assert any(e.get("mailbox") == "example.test/alice/" for e in story)
 
 
+@pytest.mark.root
+def test_a_mail_to_a_users_home_has_its_uid(make_suite):
+    suite = make_suite(home_mailbox="Maildir/").with_people().start()
+    suite.send(MESSAGE, to="ann@here.test")
+    story, = stories(suite, "ann@here.test", "REMOVED")
+    delivery = one(story, "DELIVERY")
+    assert (delivery["mailbox"], delivery["mailbox_uid"]) == ("Maildir/", 1)
+    assert "mailbox" not in suite.log.find("status=sent")[0].string
+
+
 def test_an_alias_is_found_by_both_addresses(make_suite):
     suite = make_suite()
     suite.files["aliases"] = "all@example.test alice@example.test, bob@example.test\n"
