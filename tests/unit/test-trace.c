@@ -6,6 +6,8 @@
 #include "trace/story.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 enum {
@@ -346,6 +348,67 @@ a_story_is_what_belongs_together(void **state)
 }
 
 static void
+what_two_messages_of_a_story_share_is_told_once(void **state)
+{
+	struct trace_ring *r = new_ring();
+	bool cut;
+
+	(void)state;
+	EVENT(r, CONNECT, 1, FIELD(CONNECTION, "c1"));
+	EVENT(r, CLIENT, 2, ID("AAAAAA"), FIELD(CONNECTION, "c1"));
+	EVENT(r, CLIENT, 3, ID("BBBBBB"), FIELD(CONNECTION, "c1"));
+	EVENT(r, NOTIFICATION, 4, ID("AAAAAA"), FIELD(NEW_ID, "BBBBBB"));
+	assert_string_equal(tell(r, "BBBBBB", 10, &cut), "1234");
+	trace_ring_close(r);
+}
+
+static atomic_bool added;
+
+/* Packets of one letter each, as many as go around many times. */
+static void *
+add_many(void *arg)
+{
+	static char packet[LOG_PACKET_MAX];
+
+	for (int i = 0; i < 100000; i++) {
+		memset(packet, 'a' + i % 26, sizeof(packet));
+		struct span p = { packet, 7000 + (size_t)i * 37 % 1000 };
+		struct span k = SPAN("k");
+		trace_ring_add(arg, 1, p, &k, 1);
+	}
+	added = true;
+	return NULL;
+}
+
+static void
+who_is_overtaken_sees_nothing_torn(void **state)
+{
+	struct trace_ring *r = new_ring();
+	struct trace_ring *reader = trace_ring_open(path, &why);
+	struct trace_record rec;
+	struct trace_cursor c;
+	size_t seen = 0, torn = 0;
+	pthread_t writer;
+
+	(void)state;
+	assert_int_equal(pthread_create(&writer, NULL, add_many, r), 0);
+	for (bool last = false; !last;) {
+		last = added;
+		trace_ring_find(reader, SPAN("k"), 0, INT64_MAX, &c);
+		while (trace_ring_next(reader, &c, bytes, &rec)) {
+			seen++;
+			for (size_t i = 1; i < rec.packet.n; i++)
+				torn += bytes[i] != bytes[0];
+		}
+	}
+	pthread_join(writer, NULL);
+	assert_int_equal(torn, 0);
+	assert_true(seen > 0);
+	trace_ring_close(reader);
+	trace_ring_close(r);
+}
+
+static void
 the_newest_stories_are_told_and_the_rest_is_cut(void **state)
 {
 	struct trace_ring *r = new_ring();
@@ -369,6 +432,8 @@ main(void)
 		TEST(what_is_no_record_of_ours_is_left_out),
 		TEST(time_ends_the_way),
 		TEST(a_story_is_what_belongs_together),
+		TEST(what_two_messages_of_a_story_share_is_told_once),
+		TEST(who_is_overtaken_sees_nothing_torn),
 		TEST(the_newest_stories_are_told_and_the_rest_is_cut),
 	};
 
