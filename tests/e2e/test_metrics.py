@@ -33,7 +33,7 @@ def value(samples, name, **labels):
 @pytest.fixture
 def served(make_suite):
     """With the service metrics on TCP and on a Unix socket."""
-    suite = make_suite()
+    suite = make_suite(sandbox="enforce")
     suite.services["metrics"] = (f"{suite.addr}:{PORT} inet n - n - 10 "
                                  "metrics")
     suite.services["metrics-unix"] = "metrics unix y - n - 10 metrics"
@@ -133,6 +133,15 @@ def test_it_is_served_over_http(served):
     openmetrics.read(text.split("\r\n\r\n", 1)[1])
     assert len(served.pids("metrics")) == 2
     assert not served.log.find("sandbox")
+
+
+@pytest.mark.sandbox
+def test_it_is_served_from_a_sandbox(served):
+    for pid in served.pids("metrics"):
+        with open(f"/proc/{pid}/status", encoding="latin-1") as f:
+            assert re.search(r"^Seccomp:\t2$", f.read(), re.M)
+    _, text = get(served)
+    assert value(openmetrics.read(text), "queue_files") == 0
 
 
 @pytest.mark.parametrize("said, status", [

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from nexthop import NextHop
-from suite import PORT_BASE, is_root, own_address, wait_for
+from suite import PORT_BASE, own_address, wait_for
 
 OURS = "127.0.0.2"  # may relay
 MESSAGE = "Message-ID: <one@client.test>\r\nSubject: x\r\n\r\nhello\r\n"
@@ -215,6 +215,16 @@ def test_the_ring_outlives_restarts_and_a_killed_postlogd(suite):
     assert ask(suite, qid).stdout == told
 
 
+@pytest.mark.sandbox
+def test_events_are_kept_from_within_a_sandbox(make_suite):
+    suite = make_suite(sandbox="enforce").start()
+    stories(suite, suite.send(MESSAGE), "REMOVED")
+    suite.set(trace_ring_size=2000000).reload()
+    wait_for("a smaller ring",
+             lambda: (suite.dir / "data/trace").stat().st_size < 20000000)
+    stories(suite, suite.send(MESSAGE), "REMOVED")
+
+
 def test_times_bound_what_is_told(suite):
     first = suite.send(MESSAGE)
     stories(suite, first, "REMOVED", "DISCONNECT")
@@ -249,7 +259,7 @@ def test_a_size_of_0_keeps_nothing_and_another_begins_anew(make_suite):
              lambda: (suite.dir / "data/trace").stat().st_size > 3000000)
 
 
-@pytest.mark.skipif(not is_root(), reason="needs another user")
+@pytest.mark.root
 def test_others_may_not_ask(suite):
     done = subprocess.run(
         [suite.commands / "posttrace", "-c", suite.etc, "alice@example.test"],
