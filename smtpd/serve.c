@@ -9,6 +9,7 @@
 #include "task/task.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum {
@@ -31,7 +32,7 @@ struct client {
 	struct backend_times times;
 	struct backend_mail *mail;
 	struct sasl_exchange *auth;
-	struct tls_facts tls;
+	struct tls_facts *tls; /* owned; NULL in the clear */
 	uint64_t data_bytes;
 	bool said_bare_lf;
 	struct span rule; /* that refuses, while that is logged */
@@ -317,8 +318,9 @@ shake_hands(struct client *c)
 {
 	struct log_client client = log_client(c);
 
-	if (handshake(c->stream, backend_tls(), &client, &c->tls)) {
-		c->who.tls = &c->tls;
+	c->tls = zalloc(sizeof(*c->tls));
+	if (handshake(c->stream, backend_tls(), &client, c->tls)) {
+		c->who.tls = c->tls;
 		return true;
 	}
 	log_broken(c, "lost connection");
@@ -486,4 +488,5 @@ serve_client(int fd, const struct addr *peer)
 	backend_auth_free(c.auth);
 	log_end(&c);
 	backend_left(&c.who);
+	free(c.tls);
 }
