@@ -201,7 +201,7 @@ main(int argc, char **argv)
 		.summary = "knows the users and verifies their passwords",
 		.user = SERVICE_AUTH,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX |
-		    SANDBOX_FILES,
+		    SANDBOX_READ,
 		.fields = fields,
 		.fields_n = COUNT_OF(fields),
 		.params = &authd.settings,

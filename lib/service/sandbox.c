@@ -33,7 +33,9 @@ sandbox_describe(char *text, size_t max)
 	if (abi == 0)
 		snprintf(text, max, "; files (Landlock): no");
 	else
-		snprintf(text, max, "; files (Landlock %d): refused%s%s", abi,
-		    abi < 3 ? ", but for truncation" : "",
-		    abi < 4 ? "" : "; TCP: refused");
+		snprintf(text, max,
+		    "; files (Landlock %d): refused%s; TCP of sockets that it "
+		    "has: %s; abstract sockets, signals: %s",
+		    abi, abi < 3 ? ", but for truncation" : "",
+		    abi < 4 ? "no" : "refused", abi < 6 ? "no" : "refused");
 }

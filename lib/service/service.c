@@ -2,6 +2,7 @@
 
 #include "base/help.h"
 #include "base/log.h"
+#include "service/drill.h"
 #include "service/fds.h"
 #include "service/frame.h"
 #include "service/msg.h"
@@ -190,6 +191,9 @@ prepare(struct why *why)
 	umask(07);
 	tzset(); /* while it can read the zone */
 	set_pools();
+#ifdef TEST_HOOKS
+	drill_read(frame.options.dir, spec->name);
+#endif
 	if (spec->reload)
 		sandbox_allow(frame.options.dir, false);
 	return spec->warm_up ? spec->warm_up(frame.conf, why) : 0;
@@ -273,7 +277,7 @@ drop_privileges(struct why *why)
 		err = privs_drop(&p, why);
 	if (err)
 		return err;
-	if (!(spec->sandbox & SANDBOX_EXEC) && !spec->runs_others)
+	if (!spec->runs_others)
 		privs_no_more();
 	return sandbox_enter((enum sandbox_mode)frame.params.sandbox,
 	    spec->sandbox ? spec->sandbox | SANDBOX_RECVFD : 0, why);

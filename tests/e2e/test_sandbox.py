@@ -1,0 +1,215 @@
+"""What somebody could do who got hold of a daemon: each tries it itself.
+
+lib/service/drill.h has them. With `sandbox = enforce` all that a daemon has no
+word for is refused. With `off` the same is seen to get through, or to be stopped
+by what stands besides: users and folders.
+"""
+import contextlib
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from mailboxes import PASSWORD, imap, pop3
+from suite import PORT_BASE, wait_for
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.root]
+
+REFUSED = {"EPERM", "EACCES"}
+
+# For everybody: a folder, a file and a socket that users and modes protect from
+# nobody, below the folder in which each daemon runs.
+FILES = ["read open/secret", "write open/secret", "list open",
+         "make open/new-{p}", "rename open/here-{p} open/there-{p}",
+         "link open/secret open/link-{p}", "remove open/gone-{p}",
+         "mkdir open/dir-{p}"]
+SYSTEM = ["exec /nonexistent", "fork", "ptrace", "look", "signal", "become 0",
+          "unshare", "mount open", "code", "dumpable", "uring", "memfd x",
+          "pair", "raise"]
+INET = ["tcp 127.0.0.1 {port}", "tcp ::1 {port}", "udp 127.0.0.1 {port}",
+        "udp ::1 {port}", "reuse 127.0.0.1 {port}", "listen {other}"]
+TCP = {INET[0], INET[1], INET[4]}
+UDP = {INET[2], INET[3]}
+UNIX = {"unix open/socket"}
+ABSTRACT = "unix @{abstract}"
+ALL = FILES + SYSTEM + INET + sorted(UNIX) + [ABSTRACT]
+
+# What each has words for, of these: nothing below open/ but for the broker.
+MAY = {
+    "authd": UNIX,
+    "broker": {*FILES, "exec /nonexistent", "fork", "signal", "become 0",
+               "code", "dumpable", "memfd x", "pair", "raise"},
+    "cleanup": UNIX,
+    "deliver": set(),
+    "dnsd": TCP | UDP,
+    "imap": set(),
+    "imapd": UNIX,
+    "lmtp": TCP | UNIX,
+    "pop3": set(),
+    "pop3d": UNIX,
+    "postlogd": UNIX,
+    "proxymap": TCP | UDP | UNIX | {"code"},
+    "qmgr": UNIX,
+    "smtp": TCP | UNIX,
+    "smtpd": UNIX,
+}
+
+# What each may be thought to be after, besides.
+OWN = {
+    "smtpd": ["list incoming", "list deferred", "list .", "read {mail_file}",
+              "read {users}", "read {key}", "read /etc/passwd",
+              "unix private/broker", "unix login/broker", "unix auth/broker",
+              "make private/x", "make deferred/x"],
+    "imapd": ["read {users}", "read {key}", "read /etc/passwd", "list .",
+              "unix auth/broker", "unix private/broker", "unix private/qmgr",
+              "list incoming"],
+    "pop3d": ["read {users}", "read {key}", "read /etc/passwd", "list ."],
+    "imap": ["read {mail_file}", "list {others}", "read {users}",
+             "read /etc/passwd"],
+    "pop3": ["read {mail_file}", "list {others}", "read {users}",
+             "read /etc/passwd"],
+    "deliver": ["read {mail_file}", "list {others}", "read /etc/passwd"],
+    "smtp": ["read {users}", "list .", "list incoming", "read /etc/passwd"],
+    "qmgr": ["read {mail_file}", "read {users}", "write {main_cf}",
+             "list {others}", "list private"],
+    "cleanup": ["read {users}", "read /etc/passwd", "list private",
+                "list {others}"],
+    "authd": ["read {mail_file}", "write {users}", "list incoming"],
+    "proxymap": ["read {users}", "list incoming", "write {main_cf}"],
+    "dnsd": ["read /etc/passwd", "list incoming", "read {users}"],
+}
+
+# Stopped by users and folders, whatever the sandbox is.
+WALLS = {"become 0", "mount open"}
+
+
+def orders(program):
+    return ALL + OWN.get(program, [])
+
+
+class Place:
+    """What the drills are about."""
+
+    def __init__(self, suite):
+        self.tcp = [socket.create_server(("127.0.0.1", 0), backlog=500)]
+        port = self.tcp[0].getsockname()[1]
+        self.tcp.append(socket.create_server(("::1", port), backlog=500,
+                                             family=socket.AF_INET6))
+        self.abstract = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.unix = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        name = f"postrider-drill-{os.getpid()}"
+        self.abstract.bind("\0" + name)
+        self.abstract.listen(100)
+        others = suite.mail / "others"
+        others.mkdir(mode=0o700)
+        os.chown(others, 4103, 4103)
+        (others / "mail").write_text("private\n")
+        self.words = {
+            "port": port, "other": PORT_BASE + 7777, "abstract": name,
+            "others": others, "mail_file": others / "mail",
+            "users": suite.etc / "users", "key": suite.etc / "cert.pem",
+            "main_cf": suite.etc / "main.cf",
+        }
+        suite.files["drill"] = "".join(
+            f"{program} {self.fill(order, program)}\n"
+            for program in MAY for order in orders(program))
+
+    def fill(self, order, program):
+        return order.format(p=program, **self.words)
+
+    def open(self, suite):
+        """The folder of everybody, as soon as there is a queue."""
+        folder = suite.queue_dir / "open"
+        folder.mkdir()
+        self.unix.bind(str(folder / "socket"))
+        self.unix.listen(100)
+        names = ["secret"] + [f"{kind}-{program}" for program in MAY
+                              for kind in ("here", "gone")]
+        for name in names:
+            (folder / name).write_text("everybody's\n")
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o777)
+
+    def close(self):
+        for sock in (*self.tcp, self.abstract, self.unix):
+            sock.close()
+
+
+@contextlib.contextmanager
+def everything(make_suite, **params):
+    """A suite with a process of each program, and what came of their drills."""
+    suite = make_suite(**params).with_tls().with_auth(alice=PASSWORD)
+    suite.with_mailboxes()
+    suite.services |= {
+        "cleanup": "cleanup unix n - n - 0 cleanup",
+        "proxymap": "proxymap unix - - n - - proxymap",
+        "out": "smtp unix - - n - 100 smtp",
+        "lmtp": "lmtp unix - - n - 100 lmtp",
+        "dnsd": "dnsd unix - - n - 1 dnsd",
+    }
+    place = Place(suite)
+    try:
+        begin(suite, place)
+        yield suite, place
+    finally:
+        place.close()
+
+
+def begin(suite, place):
+    suite.start()
+    suite.trouble_is_expected = True
+    place.open(suite)
+    suite.send("Subject: x\n\n")
+    suite.mailbox("alice").wait(1)
+    imap(suite).logout()
+    pop3(suite).quit()
+
+
+def drill(suite, place, program):
+    """{order: its result} of a process of the program."""
+    wait_for(program, lambda: suite.pids(program))
+    pid = suite.pids(program)[0]
+    os.kill(pid, signal.SIGUSR2)
+
+    def lines():
+        found = [text for _, of, text in suite.log.lines() if of == pid]
+        return found if "drill: end" in found else None
+    found = dict(re.fullmatch(r"drill: (.*): (\w+)", line).groups()
+                 for line in wait_for(f"{program} to try", lines)
+                 if line.startswith("drill: ") and line != "drill: end")
+    return {order: found[place.fill(order, program)]
+            for order in orders(program)}
+
+
+def test_who_gets_hold_of_a_daemon_is_refused(make_suite):
+    with everything(make_suite, sandbox="enforce") as (suite, place):
+        wrong = []
+        for program, may in MAY.items():
+            for order, result in drill(suite, place, program).items():
+                if (result in REFUSED) == (order in may):
+                    wrong.append(f"{program}: {order}: {result}")
+        assert not wrong, "\n".join(wrong)
+
+
+def test_without_the_sandbox_it_would_not_be(make_suite):
+    with everything(make_suite, sandbox="off") as (suite, place):
+        wrong = []
+        for program in MAY:
+            for order, result in drill(suite, place, program).items():
+                if order in ALL and order not in WALLS and result in REFUSED:
+                    wrong.append(f"{program}: {order}: {result}")
+        assert not wrong, "\n".join(wrong)
+
+
+def test_each_thread_is_in_the_sandbox(make_suite):
+    with everything(make_suite, sandbox="enforce") as (suite, _):
+        for program in MAY:
+            for pid in suite.pids(program):
+                for thread in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{thread}/status",
+                              encoding="latin-1") as f:
+                        text = f.read()
+                    assert re.search(r"^Seccomp:\t2$", text, re.M), program
+                    assert re.search(r"^NoNewPrivs:\t1$", text, re.M), program
