@@ -2,7 +2,25 @@
 
 #include "service/sandbox-parts.h"
 
+#include <malloc.h>
 #include <stdio.h>
+#include <unistd.h>
+
+enum {
+	HEAPS_A_CPU = 8, /* as the C library has it */
+};
+
+/*
+ * The C library counts processors when threads need more heaps, by a file that
+ * cannot be opened by then.
+ */
+static void
+fix_heaps(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	mallopt(M_ARENA_MAX, (int)(n > 0 ? n : 1) * HEAPS_A_CPU);
+}
 
 int
 sandbox_enter(enum sandbox_mode mode, unsigned words, struct why *why)
@@ -11,6 +29,7 @@ sandbox_enter(enum sandbox_mode mode, unsigned words, struct why *why)
 
 	if (mode == SANDBOX_OFF || words == 0)
 		return 0;
+	fix_heaps();
 	if (mode == SANDBOX_ENFORCE)
 		err = landlock_enter(words, why);
 	if (!err && !UNDER_ASAN)

@@ -94,6 +94,7 @@ static const struct limit {
 	/* Not the ones that let others look into us. */
 	{ SANDBOX_STDIO, "prctl", 0, ~(scmp_datum_t)0, PR_SET_NAME },
 	{ SANDBOX_STDIO, "prctl", 0, ~(scmp_datum_t)0, PR_GET_NAME },
+	{ SANDBOX_LOAD, "prctl", 0, ~(scmp_datum_t)0, PR_CAPBSET_READ },
 	/* Terminals can be asked about and not fed: no TIOCSTI. */
 	{ SANDBOX_STDIO, "ioctl", 1, ~(scmp_datum_t)0, FIONREAD },
 	{ SANDBOX_STDIO, "ioctl", 1, ~(scmp_datum_t)0, FIONBIO },

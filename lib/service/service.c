@@ -94,6 +94,12 @@ service_maxproc(void)
 	return frame.options.maxproc;
 }
 
+unsigned
+service_processors(void)
+{
+	return frame.processors;
+}
+
 struct limits *
 service_limits(void)
 {
@@ -146,10 +152,13 @@ set_pools(void)
 {
 	const struct frame_params *p = &frame.params;
 
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	frame.processors = n > 0 ? (unsigned)n : 1;
 	if (p->disk_threads > 0)
 		task_pool_set(TASK_DISK, (unsigned)p->disk_threads);
-	if (p->cpu_threads > 0)
-		task_pool_set(TASK_CPU, (unsigned)p->cpu_threads);
+	task_pool_set(TASK_CPU,
+	    p->cpu_threads > 0 ? (unsigned)p->cpu_threads : frame.processors);
 	if (p->lookup_threads > 0)
 		task_pool_set(TASK_LOOKUP, (unsigned)p->lookup_threads);
 }

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <ucontext.h>
 
 enum {
 	STACK = 64 * 1024, /* a task's has no room for a line of the log */

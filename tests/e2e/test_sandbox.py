@@ -13,7 +13,9 @@ import socket
 import pytest
 
 from mailboxes import PASSWORD, imap, pop3
+from nexthop import NextHop
 from suite import PORT_BASE, wait_for
+from filetrace import CALLS, Trace
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.root]
 
@@ -138,8 +140,8 @@ class Place:
 
 
 @contextlib.contextmanager
-def everything(make_suite, **params):
-    """A suite with a process of each program, and what came of their drills."""
+def everything(make_suite, within=(), **params):
+    """A suite with a process of each program, and what drills are about."""
     suite = make_suite(**params).with_tls().with_auth(alice=PASSWORD)
     suite.with_mailboxes()
     suite.services |= {
@@ -149,6 +151,9 @@ def everything(make_suite, **params):
         "lmtp": "lmtp unix - - n - 100 lmtp",
         "dnsd": "dnsd unix - - n - 1 dnsd",
     }
+    suite.within = within
+    suite.set(smtpd_relay_restrictions="permit_mynetworks, "
+                                       "reject_unauth_destination")
     place = Place(suite)
     try:
         begin(suite, place)
@@ -159,7 +164,6 @@ def everything(make_suite, **params):
 
 def begin(suite, place):
     suite.start()
-    suite.trouble_is_expected = True
     place.open(suite)
     suite.send("Subject: x\n\n")
     suite.mailbox("alice").wait(1)
@@ -171,6 +175,7 @@ def drill(suite, place, program):
     """{order: its result} of a process of the program."""
     wait_for(program, lambda: suite.pids(program))
     pid = suite.pids(program)[0]
+    suite.trouble_is_expected = True
     os.kill(pid, signal.SIGUSR2)
 
     def lines():
@@ -213,3 +218,61 @@ def test_each_thread_is_in_the_sandbox(make_suite):
                         text = f.read()
                     assert re.search(r"^Seccomp:\t2$", text, re.M), program
                     assert re.search(r"^NoNewPrivs:\t1$", text, re.M), program
+
+
+# The sockets that each connects to, of those in the queue's folder.
+SOCKETS = {
+    "authd": {"auth/broker"},
+    "cleanup": {"private/qmgr"},
+    "imapd": {"login/auth", "login/broker"},
+    "lmtp": {"private/dns"},
+    "pop3d": {"login/auth", "login/broker"},
+    "qmgr": {"private/broker", "private/smtp", "private/lmtp", "private/cleanup",
+             "private/auth"},
+    "smtp": {"private/dns"},
+    "smtpd": {"private/qmgr", "private/auth", "private/dns",
+              "private/proxymap"},
+}
+
+
+def exercise(suite):
+    """A little of all that the daemons do."""
+    suite.send("Subject: x\n\n", to="carl@far.test", bind="127.0.0.2")
+    suite.log.wait(r"to=<carl@far.test>.*status=sent")
+    suite.run("sendmail", "-f", "alice@example.test", "nobody@example.test",
+              stdin=b"Subject: bounces\n\n")
+    suite.mailbox("alice").wait(2)
+    session = imap(suite)
+    session.append("INBOX", None, None, b"Subject: y\r\n\r\nhello\r\n")
+    session.create("Folder")
+    session.select("INBOX")
+    session.copy("1", "Folder")
+    session.store("1", "+FLAGS", r"(\Seen)")
+    session.search(None, "TEXT", "hello")
+    session.fetch("1:*", "(FLAGS ENVELOPE BODY[])")
+    session.rename("Folder", "Other")
+    session.delete("Other")
+    session.logout()
+    session = pop3(suite)
+    session.retr(1)
+    session.dele(1)
+    session.quit()
+    suite.reload()
+    suite.send("Subject: z\n\n")
+    suite.mailbox("alice").wait(3)
+    suite.wait_empty()
+
+
+def test_files_are_those_that_were_declared(make_suite, tmp_path):
+    out = tmp_path / "trace"
+    with NextHop("127.0.0.1") as hop, \
+            everything(make_suite, sandbox="enforce", relayhost=hop.hop,
+                       within=["strace", "-f", "-y", "-s", "4096", "-o", out,
+                               "-e", "trace=" + CALLS]) as (suite, _):
+        exercise(suite)
+        suite.stop()
+    trace = Trace(out)
+    assert trace.confined >= set(MAY) - {"broker"}
+    assert not trace.wrong, "\n".join(sorted(trace.wrong))
+    for program, paths in trace.sockets.items():
+        assert paths <= SOCKETS.get(program, set()), program
