@@ -496,7 +496,7 @@ check_sandbox(void)
 	char text[512];
 
 	sandbox_describe(text, sizeof(text));
-	printf("note: sandbox = %s; this kernel: %s\n", modes[params.sandbox],
+	printf("note: sandbox = %s; this kernel %s\n", modes[params.sandbox],
 	    text);
 }
 

@@ -55,7 +55,7 @@ void sandbox_allow_new(const char *folder);
 MUST_USE int sandbox_enter(enum sandbox_mode mode, unsigned words,
     struct why *why);
 
-/* What the running kernel enforces, for `postrider check`: one line of text. */
+/* What the running kernel enforces and lacks, for `postrider check`: one line. */
 void sandbox_describe(char *text, size_t max);
 
 #endif

@@ -1,8 +1,9 @@
 """What processes of a suite do with files, and what they had declared.
 
-strace says both: landlock_add_rule() names what a daemon has declared, and each
-call after landlock_restrict_self() has to be below that, whether it would have
-been refused (open) or not (stat). Processes without Landlock are not judged.
+strace says both: landlock_add_rule() names what a daemon has declared, and
+each call after landlock_restrict_self() has to be below that, whether it would
+have been refused (open) or not (stat). Processes without Landlock are not
+judged.
 """
 import os
 import re

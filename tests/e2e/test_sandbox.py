@@ -1,12 +1,13 @@
 """What somebody could do who got hold of a daemon: each tries it itself.
 
 lib/service/drill.h has them. With `sandbox = enforce` all that a daemon has no
-word for is refused. With `off` the same is seen to get through, or to be stopped
-by what stands besides: users and folders.
+word for is refused. With `off` the same is seen to get through, or to be
+stopped by what stands besides: users and folders.
 """
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 
@@ -21,15 +22,15 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.root]
 
 REFUSED = {"EPERM", "EACCES"}
 
-# For everybody: a folder, a file and a socket that users and modes protect from
-# nobody, below the folder in which each daemon runs.
+# For everybody: a folder, a file and a socket that users and modes protect
+# from nobody, below the folder in which each daemon runs.
 FILES = ["read open/secret", "write open/secret", "list open",
          "make open/new-{p}", "rename open/here-{p} open/there-{p}",
          "link open/secret open/link-{p}", "remove open/gone-{p}",
          "mkdir open/dir-{p}"]
 SYSTEM = ["exec /nonexistent", "fork", "ptrace", "look", "signal", "become 0",
-          "unshare", "mount open", "code", "dumpable", "uring", "memfd x",
-          "pair", "raise"]
+          "unshare", "mount /nonexistent", "code", "dumpable", "uring",
+          "memfd x", "pair", "raise"]
 INET = ["tcp 127.0.0.1 {port}", "tcp ::1 {port}", "udp 127.0.0.1 {port}",
         "udp ::1 {port}", "reuse 127.0.0.1 {port}", "listen {other}"]
 TCP = {INET[0], INET[1], INET[4]}
@@ -60,7 +61,8 @@ MAY = {
 
 # What each may be thought to be after, besides.
 OWN = {
-    "smtpd": ["list incoming", "list deferred", "list .", "read {mail_file}",
+    "smtpd": ["list incoming", "read incoming/.drill",
+              "write incoming/.drill", "list deferred", "list .", "read {mail_file}",
               "read {users}", "read {key}", "read /etc/passwd",
               "unix private/broker", "unix login/broker", "unix auth/broker",
               "make private/x", "make deferred/x"],
@@ -84,7 +86,7 @@ OWN = {
 }
 
 # Stopped by users and folders, whatever the sandbox is.
-WALLS = {"become 0", "mount open"}
+WALLS = {"become 0"}
 
 
 def orders(program):
@@ -131,6 +133,10 @@ class Place:
                               for kind in ("here", "gone")]
         for name in names:
             (folder / name).write_text("everybody's\n")
+        other = suite.queue_dir / "incoming/.drill"  # of another smtpd
+        other.write_text("somebody's mail\n")
+        other.chmod(0o660)
+        shutil.chown(other, "postrider-net", "postrider-net")
         for path in (folder, *folder.iterdir()):
             path.chmod(0o777)
 
@@ -196,6 +202,15 @@ def test_who_gets_hold_of_a_daemon_is_refused(make_suite):
                 if (result in REFUSED) == (order in may):
                     wrong.append(f"{program}: {order}: {result}")
         assert not wrong, "\n".join(wrong)
+        # Once for each call, however often it was tried.
+        for pid in suite.pids("smtpd")[:1]:
+            told = [text for _, of, text in suite.log.lines() if of == pid and
+                    re.fullmatch(r"error: sandbox: refused system call \d+ "
+                                 r"\(socket\)", text)]
+            assert len(told) == 1
+        said = suite.run("postrider", "-c", suite.etc, "check").stdout
+        assert re.search(r"^note: sandbox = enforce; this kernel refuses "
+                         r"system calls \(seccomp\); ", said, re.M), said
 
 
 def test_without_the_sandbox_it_would_not_be(make_suite):
@@ -227,8 +242,8 @@ SOCKETS = {
     "imapd": {"login/auth", "login/broker"},
     "lmtp": {"private/dns"},
     "pop3d": {"login/auth", "login/broker"},
-    "qmgr": {"private/broker", "private/smtp", "private/lmtp", "private/cleanup",
-             "private/auth"},
+    "qmgr": {"private/broker", "private/smtp", "private/lmtp",
+             "private/cleanup", "private/auth"},
     "smtp": {"private/dns"},
     "smtpd": {"private/qmgr", "private/auth", "private/dns",
               "private/proxymap"},
