@@ -159,7 +159,7 @@ try_udp(const char *what, const char *more)
 static long
 try_reuse(const char *what, const char *more)
 {
-	return connect_to(old_sockets[0], what, more);
+	return connect_to(dup(old_sockets[0]), what, more);
 }
 
 static long

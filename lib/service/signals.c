@@ -64,6 +64,7 @@ frame_signals(void *arg)
 		}
 #ifdef TEST_HOOKS
 		if (si.ssi_signo == SIGUSR2) {
+			drill_run(NULL);
 			task_offload(TASK_DISK, drill_run, NULL);
 			continue;
 		}

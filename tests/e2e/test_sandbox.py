@@ -178,7 +178,8 @@ def begin(suite, place):
 
 
 def drill(suite, place, program):
-    """{order: its result} of a process of the program."""
+    """(order, result) of a process of the program: a task's, and a thread's.
+    """
     wait_for(program, lambda: suite.pids(program))
     pid = suite.pids(program)[0]
     suite.trouble_is_expected = True
@@ -186,19 +187,21 @@ def drill(suite, place, program):
 
     def lines():
         found = [text for _, of, text in suite.log.lines() if of == pid]
-        return found if "drill: end" in found else None
-    found = dict(re.fullmatch(r"drill: (.*): (\w+)", line).groups()
-                 for line in wait_for(f"{program} to try", lines)
-                 if line.startswith("drill: ") and line != "drill: end")
-    return {order: found[place.fill(order, program)]
-            for order in orders(program)}
+        return found if found.count("drill: end") == 2 else None
+    found = [re.fullmatch(r"drill: (.*): (\w+)", line).groups()
+             for line in wait_for(f"{program} to try", lines)
+             if line.startswith("drill: ") and line != "drill: end"]
+    asked = {place.fill(order, program): order for order in orders(program)}
+    tried = [(asked[order], result) for order, result in found]
+    assert len(tried) == 2 * len(asked)
+    return tried
 
 
 def test_who_gets_hold_of_a_daemon_is_refused(make_suite):
     with everything(make_suite, sandbox="enforce") as (suite, place):
         wrong = []
         for program, may in MAY.items():
-            for order, result in drill(suite, place, program).items():
+            for order, result in drill(suite, place, program):
                 if (result in REFUSED) == (order in may):
                     wrong.append(f"{program}: {order}: {result}")
         assert not wrong, "\n".join(wrong)
@@ -217,7 +220,7 @@ def test_without_the_sandbox_it_would_not_be(make_suite):
     with everything(make_suite, sandbox="off") as (suite, place):
         wrong = []
         for program in MAY:
-            for order, result in drill(suite, place, program).items():
+            for order, result in drill(suite, place, program):
                 if order in ALL and order not in WALLS and result in REFUSED:
                     wrong.append(f"{program}: {order}: {result}")
         assert not wrong, "\n".join(wrong)
