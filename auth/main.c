@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	DRAIN_MS = 4000, /* for logins under way */
@@ -107,13 +106,10 @@ static int
 warm_up(const struct conf *c, struct why *why)
 {
 	int64_t threads = 0;
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (conf_get_number(c, "cpu_threads", CONF_INT, &threads, why) < 0)
 		return -1;
-	hashers = threads > 0 ? (size_t)threads
-	    : online > 0      ? (size_t)online
-			      : 1;
+	hashers = threads > 0 ? (size_t)threads : service_processors();
 	authd.users = users_open(authd.settings.user_maps, why);
 	if (!authd.users)
 		return -1;
@@ -201,7 +197,7 @@ main(int argc, char **argv)
 		.summary = "knows the users and verifies their passwords",
 		.user = SERVICE_AUTH,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX |
-		    SANDBOX_FILES,
+		    SANDBOX_READ,
 		.fields = fields,
 		.fields_n = COUNT_OF(fields),
 		.params = &authd.settings,

@@ -214,6 +214,9 @@ main(int argc, char **argv)
 		.summary =
 		    "gives sessions and deliveries a process of their owner",
 		.user = SERVICE_ROOT,
+		/* What it starts has at most this, and its own less. */
+		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_FILES |
+		    SANDBOX_EXEC,
 		.fields = fields,
 		.fields_n = COUNT_OF(fields),
 		.params = &params,

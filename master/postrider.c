@@ -493,10 +493,10 @@ static void
 check_sandbox(void)
 {
 	static const char *const modes[] = { "enforce", "report", "off" };
-	char text[256];
+	char text[512];
 
 	sandbox_describe(text, sizeof(text));
-	printf("note: sandbox = %s; this kernel: %s\n", modes[params.sandbox],
+	printf("note: sandbox = %s; this kernel %s\n", modes[params.sandbox],
 	    text);
 }
 

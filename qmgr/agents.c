@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "qmgr/fleet.h"
 #include "service/msg.h"
+#include "service/service.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -91,14 +92,11 @@ load_of(const struct worker *w)
 static struct worker *
 choose_worker(uid_t uid, gid_t gid)
 {
-	static long processors; /* sysconf() reads a file each time */
 	int64_t max = qmgr.settings->workers;
 	struct worker *best = NULL;
 
-	if (processors == 0)
-		processors = sysconf(_SC_NPROCESSORS_ONLN);
 	if (max <= 0)
-		max = processors;
+		max = service_processors();
 	if (max > WORKERS_MAX)
 		max = WORKERS_MAX;
 	for (unsigned slot = 0; slot < (unsigned)max; slot++) {

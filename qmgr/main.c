@@ -37,7 +37,8 @@ warm_up(const struct conf *c, struct why *why)
 	qmgr.settings = settings_new(c, why);
 	if (!qmgr.settings)
 		return -1;
-	sandbox_allow(qmgr.settings->queue_directory, true);
+	for (enum queue_place i = 0; i < QUEUE_PLACES; i++)
+		sandbox_allow(queue_place_name(i), true);
 	sandbox_allow("/etc", false);
 	sandbox_allow(conf_dir(c), false);
 	return 0;

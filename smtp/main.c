@@ -55,7 +55,7 @@ main(int argc, char **argv)
 		/* Sockets of LMTP servers lie anywhere. */
 		.chroot = !IS_LMTP,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
-		    SANDBOX_UNIX | SANDBOX_INET,
+		    SANDBOX_UNIX | SANDBOX_TCP,
 		.warm_up = warm_up,
 		.serve = serve,
 	};

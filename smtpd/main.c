@@ -52,8 +52,7 @@ warm_up(const struct conf *c, struct why *why)
 	resources.queue = queue_open(".", QUEUE_CREATE, params.long_ids, why);
 	if (!resources.queue)
 		return -EINVAL;
-	sandbox_allow("incoming", true);
-	sandbox_allow("private", true);
+	sandbox_allow_new("incoming");
 	return params_open(c, why);
 }
 
@@ -136,7 +135,7 @@ main(int argc, char **argv)
 		.user = SERVICE_NET,
 		.chroot = true,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_UNIX |
-		    SANDBOX_FILES,
+		    SANDBOX_CREATE,
 		.fields = params_fields,
 		.params = &params,
 		.warm_up = warm_up,

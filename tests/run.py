@@ -24,12 +24,13 @@ def meson(build):
     return command, report, {}
 
 
-def pytest(build, marks):
+def pytest(build, *marks):
     report = build / "pytest.junit.xml"
     if os.geteuid() != 0:
-        marks = f"({marks}) and not root"
+        marks += ("not root",)
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "tests/e2e",
-               "tests/dialogue", "-m", marks, f"--junitxml={report}"]
+               "tests/dialogue", "-m", " and ".join(marks),
+               f"--junitxml={report}"]
     return command, report, {"POSTRIDER_BUILD": str(build)}
 
 
@@ -60,8 +61,8 @@ def main():
     counts = [run(*r) for r in (
         meson(ASAN),
         meson(PLAIN),
-        pytest(ASAN, "not sandbox and not plain"),
-        pytest(PLAIN, "sandbox or privilege or plain"),
+        pytest(ASAN, "not sandbox", "not plain"),
+        pytest(PLAIN, "not faults"),
     )]
     passed, failed = (sum(column) for column in zip(*counts))
     print(f"{passed} passed, {failed} failed")

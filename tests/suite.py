@@ -568,7 +568,7 @@ class Suite:
             return
         bad = [line for line in self.log.text().splitlines()
                if re.search(r"\]: (fatal|panic):|killed by signal|"
-                            r"exit status [1-9]|bug:", line)]
+                            r"exit status [1-9]|bug:|sandbox: refused", line)]
         if bad:
             raise AssertionError("the log speaks of trouble:\n"
                                  + "\n".join(bad[:10]))

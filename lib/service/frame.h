@@ -54,6 +54,7 @@ struct frame {
 	bool orphaned; /* the parent is gone, and that does not stop us */
 	struct bell stop;
 	int64_t drain_by; /* TASK_NEVER until it is stopping */
+	unsigned processors;
 	unsigned busy;
 	struct bell busy_changed;
 };

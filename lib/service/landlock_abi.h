@@ -25,18 +25,24 @@ enum {
 	LL_FS_MAKE_SYM = 1 << 12,
 	LL_FS_REFER = 1 << 13, /* ABI 2 */
 	LL_FS_TRUNCATE = 1 << 14, /* ABI 3 */
+	LL_FS_IOCTL_DEV = 1 << 15, /* ABI 5 */
 
 	LL_NET_BIND_TCP = 1 << 0, /* ABI 4 */
 	LL_NET_CONNECT_TCP = 1 << 1,
 
+	LL_SCOPE_ABSTRACT = 1 << 0, /* ABI 6: Unix sockets without a path */
+	LL_SCOPE_SIGNAL = 1 << 1, /* to processes that are not below us */
+
 	LL_CREATE_VERSION = 1
 	    << 0, /* landlock_create_ruleset(): asks the ABI */
 	LL_RULE_PATH = 1,
+	LL_RULE_PORT = 2,
 };
 
 struct ll_ruleset {
 	uint64_t fs;
 	uint64_t net; /* ABI 4 */
+	uint64_t scoped; /* ABI 6 */
 };
 
 /* 12 bytes, as the kernel wants it, whatever follows. */
@@ -44,6 +50,11 @@ struct ll_path {
 	uint64_t allowed;
 	int32_t parent_fd;
 	int32_t unused;
+};
+
+struct ll_port {
+	uint64_t allowed;
+	uint64_t port;
 };
 
 #endif

@@ -21,6 +21,12 @@ bool seccomp_can_refuse(void);
 bool seccomp_can_log(void);
 
 /*
+ * From now on a system call that traps is told in the log, and fails with EPERM.
+ * False where that is not known to work: on other processors.
+ */
+bool trap_watch(void);
+
+/*
  * Allows the system calls of `words`; others are refused with EPERM or, if
  * `report`, logged by the kernel. Returns 0, or -errno with `why`.
  */

@@ -2,6 +2,7 @@
 
 #include "base/help.h"
 #include "base/log.h"
+#include "service/drill.h"
 #include "service/fds.h"
 #include "service/frame.h"
 #include "service/msg.h"
@@ -93,6 +94,12 @@ service_maxproc(void)
 	return frame.options.maxproc;
 }
 
+unsigned
+service_processors(void)
+{
+	return frame.processors;
+}
+
 struct limits *
 service_limits(void)
 {
@@ -145,10 +152,13 @@ set_pools(void)
 {
 	const struct frame_params *p = &frame.params;
 
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	frame.processors = n > 0 ? (unsigned)n : 1;
 	if (p->disk_threads > 0)
 		task_pool_set(TASK_DISK, (unsigned)p->disk_threads);
-	if (p->cpu_threads > 0)
-		task_pool_set(TASK_CPU, (unsigned)p->cpu_threads);
+	task_pool_set(TASK_CPU,
+	    p->cpu_threads > 0 ? (unsigned)p->cpu_threads : frame.processors);
 	if (p->lookup_threads > 0)
 		task_pool_set(TASK_LOOKUP, (unsigned)p->lookup_threads);
 }
@@ -190,6 +200,9 @@ prepare(struct why *why)
 	umask(07);
 	tzset(); /* while it can read the zone */
 	set_pools();
+#ifdef TEST_HOOKS
+	drill_read(frame.options.dir, spec->name);
+#endif
 	if (spec->reload)
 		sandbox_allow(frame.options.dir, false);
 	return spec->warm_up ? spec->warm_up(frame.conf, why) : 0;
@@ -273,7 +286,7 @@ drop_privileges(struct why *why)
 		err = privs_drop(&p, why);
 	if (err)
 		return err;
-	if (!(spec->sandbox & SANDBOX_EXEC) && !spec->runs_others)
+	if (!spec->runs_others)
 		privs_no_more();
 	return sandbox_enter((enum sandbox_mode)frame.params.sandbox,
 	    spec->sandbox ? spec->sandbox | SANDBOX_RECVFD : 0, why);

@@ -99,6 +99,9 @@ bool service_checking(void);
  */
 bool service_orphaned(void);
 
+/* The machine's, as counted at the start: it takes a file that is out of reach. */
+unsigned service_processors(void);
+
 /* How many sessions or deliveries the service may have at a time; 0: any number. */
 int64_t service_maxproc(void);
 

@@ -1,6 +1,7 @@
 #include "service/frame.h"
 
 #include "base/log.h"
+#include "service/drill.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -22,6 +23,9 @@ frame_block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR1);
+#ifdef TEST_HOOKS
+	sigaddset(&set, SIGUSR2);
+#endif
 	must(sigprocmask(SIG_SETMASK, &set, NULL) == 0);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	must(fd >= 0);
@@ -58,6 +62,13 @@ frame_signals(void *arg)
 			task_each(log_task, NULL);
 			continue;
 		}
+#ifdef TEST_HOOKS
+		if (si.ssi_signo == SIGUSR2) {
+			drill_run(NULL);
+			task_offload(TASK_DISK, drill_run, NULL);
+			continue;
+		}
+#endif
 		frame_stop();
 		task_cancel_others();
 	}

@@ -81,7 +81,7 @@ main(int argc, char **argv)
 		.summary = "asks name servers for the other daemons",
 		.user = SERVICE_NET,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
-		    SANDBOX_INET | SANDBOX_FILES,
+		    SANDBOX_TCP | SANDBOX_UDP | SANDBOX_READ,
 		.fields = fields,
 		.fields_n = COUNT_OF(fields),
 		.params = &params,

@@ -339,7 +339,8 @@ main(int argc, char **argv)
 		.summary = "asks tables that the other daemons cannot ask",
 		.user = SERVICE_OWNER,
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
-		    SANDBOX_UNIX | SANDBOX_INET | SANDBOX_FILES,
+		    SANDBOX_UNIX | SANDBOX_TCP | SANDBOX_UDP | SANDBOX_READ |
+		    SANDBOX_LOAD,
 		.warm_up = warm_up,
 		.serve = serve,
 	};

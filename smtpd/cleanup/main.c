@@ -82,6 +82,9 @@ cleanup_received(struct intake *in, const char *by)
 static int
 warm_up(const struct conf *c, struct why *why)
 {
+	static const char *const folders[] = { "maildrop", "incoming",
+		"corrupt" };
+
 	dict_on_open(service_watch_as);
 	intake_conf = (struct intake_conf){
 		.routing = routing_open(c, why),
@@ -96,7 +99,8 @@ warm_up(const struct conf *c, struct why *why)
 	intake_conf.queue = queue_open(".", QUEUE_CREATE, params.long_ids, why);
 	if (!intake_conf.queue)
 		return -EINVAL;
-	sandbox_allow(".", true);
+	for (size_t i = 0; i < COUNT_OF(folders); i++)
+		sandbox_allow(folders[i], true);
 	return 0;
 }
 

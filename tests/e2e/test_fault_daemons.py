@@ -192,6 +192,7 @@ def one(way, subject, nth, mode, error):
         assert n <= 1 + twice, f"{subject} came {n} times to {place} ({what})"
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("mode", ["fail", "kill"])
 @pytest.mark.parametrize("victim", WAYS)
 def test_no_call_of_a_daemon_loses_mail(make_suite, victim, mode):

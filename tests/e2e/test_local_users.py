@@ -248,4 +248,5 @@ def test_what_goes_on_waits_for_cleanup(people):
         suite.kill("cleanup")
         send(suite, "off")
     suite.drain()
-    assert len(suite.mailbox("alice").wait(3)) >= 3
+    # What cleanup had taken but not answered comes twice.
+    assert len(suite.mailbox("alice").messages()) >= 3

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -108,6 +110,75 @@ make_thread(void)
 	return err ? err : pthread_join(t, NULL);
 }
 
+static int
+open_file(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	return result(open(path, O_RDWR));
+}
+
+static int
+read_file(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	return result(open(path, O_RDONLY));
+}
+
+static int
+make_new_file(void)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/new", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return result(unlink(path));
+}
+
+static int
+map_code(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? errno : 0;
+}
+
+static int
+make_datagram_pair(void)
+{
+	int fds[2];
+
+	return result(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+}
+
+static int
+make_pair(void)
+{
+	int fds[2];
+
+	return result(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds));
+}
+
+static int
+be_dumpable(void)
+{
+	return result(prctl(PR_SET_DUMPABLE, 1));
+}
+
+static int
+make_udp(void)
+{
+	return result(socket(AF_INET6, SOCK_DGRAM, 0));
+}
+
 static void
 files_are_those_that_were_allowed(void **state)
 {
@@ -159,9 +230,25 @@ calls_are_those_of_the_words(void **state)
 		{ CALLS, make_child, EPERM },
 		{ CALLS | SANDBOX_UNIX, make_unix, 0 },
 		{ CALLS | SANDBOX_UNIX, make_inet, EPERM },
-		{ CALLS | SANDBOX_INET, make_inet, 0 },
-		{ CALLS | SANDBOX_INET, make_unix, EPERM },
+		{ CALLS | SANDBOX_TCP, make_inet, 0 },
+		{ CALLS | SANDBOX_TCP, make_unix, EPERM },
+		{ CALLS | SANDBOX_TCP, make_udp, EPERM },
+		{ CALLS | SANDBOX_UDP, make_udp, 0 },
+		{ CALLS | SANDBOX_UDP, make_inet, EPERM },
 		{ CALLS | SANDBOX_FILES, run_true, EPERM },
+		{ CALLS | SANDBOX_FILES, make_file, 0 },
+		{ CALLS | SANDBOX_FILES, open_file, 0 },
+		{ CALLS | SANDBOX_READ, read_file, 0 },
+		{ CALLS | SANDBOX_READ, open_file, EPERM },
+		{ CALLS | SANDBOX_READ, make_new_file, EPERM },
+		{ CALLS | SANDBOX_CREATE, make_new_file, 0 },
+		{ CALLS | SANDBOX_CREATE, read_file, EPERM },
+		{ CALLS | SANDBOX_CREATE, make_file, EPERM },
+		{ CALLS, make_pair, 0 },
+		{ CALLS, make_datagram_pair, EPERM },
+		{ CALLS, be_dumpable, EPERM },
+		{ CALLS, map_code, EPERM },
+		{ CALLS | SANDBOX_LOAD, map_code, 0 },
 		{ CALLS | SANDBOX_EXEC | SANDBOX_FILES, make_child, 0 },
 		{ CALLS | SANDBOX_EXEC | SANDBOX_FILES, run_true, 0 },
 	};
