@@ -26,6 +26,7 @@ enum {
 	SANDBOX_INET = 1 << 4, /* to make inet sockets */
 	SANDBOX_FILES = 1 << 5, /* files below the paths given, and no others */
 	SANDBOX_EXEC = 1 << 6, /* fork and exec */
+	SANDBOX_MEMFD = 1 << 7, /* memory as a descriptor, without a name */
 };
 
 enum sandbox_mode {

@@ -48,6 +48,7 @@ static const struct {
 	    "chmod fchmodat utimensat truncate getdents getdents64 getcwd "
 	    "chdir fchdir statfs umask inotify_init1 inotify_add_watch "
 	    "inotify_rm_watch fgetxattr fsetxattr" },
+	{ SANDBOX_MEMFD, "memfd_create" },
 	{ SANDBOX_EXEC,
 	    "execve execveat fork vfork clone clone3 wait4 waitid kill "
 	    "pidfd_open pidfd_send_signal setpgid setsid getpgid getpgrp "
