@@ -136,3 +136,32 @@ places_find(struct span user, struct span fields, struct arena *a,
 	refresh();
 	return place_find(own.now->routing, &u, a, place_r, why);
 }
+
+/*
+ * Who took the mail in knew the recipient: if we do not, the table may have been
+ * replaced since it was last looked at.
+ */
+enum dict_result
+places_find_virtual(struct span addr, struct arena *a,
+    struct mailbox_place *place_r, struct why *why)
+{
+	enum dict_result r;
+
+	refresh();
+	r = routing_mailbox(own.now->routing, addr, a, place_r, why);
+	if (r == DICT_ABSENT) {
+		own.looked = 0;
+		refresh();
+		r = routing_mailbox(own.now->routing, addr, a, place_r, why);
+	}
+	/* Without a base the tables have whole paths. */
+	if (r == DICT_FOUND && *place_r->root == '\0')
+		place_r->root = "/";
+	return r;
+}
+
+bool
+places_drop_extension(struct span addr, struct arena *a, struct span *addr_r)
+{
+	return place_drop_extension(own.now->routing, addr, a, addr_r);
+}
