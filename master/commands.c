@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "authd", COMMAND_SINGLE, NULL },
 	{ "imapd", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
+	{ "lmtpd", COMMAND_WORKERS, NULL },
 	{ "dnsd", COMMAND_ONE, NULL },
 	{ "proxymap", COMMAND_ONE, NULL },
 	{ "cleanup", COMMAND_ONE, NULL },
@@ -39,7 +40,6 @@ static const struct command commands[] = {
 	{ "dnsblog", COMMAND_NOT_YET, NULL },
 	{ "tlsproxy", COMMAND_NOT_YET, NULL },
 	{ "qmqpd", COMMAND_NOT_YET, NULL },
-	{ "lmtpd", COMMAND_NOT_YET, NULL },
 };
 
 const struct command *
