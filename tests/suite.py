@@ -410,6 +410,13 @@ class Suite:
             self.params["login_owner"] = "postrider-login"
         return self.set(**params)
 
+    def with_lmtp_between(self):
+        """Virtual mail goes by the agent lmtp to lmtpd, as it is."""
+        self.services["lmtp"] = "lmtp unix - - n - 100 lmtp"
+        return self.with_lmtp(virtual_transport="lmtp:unix:private/lmtpd",
+                              lmtpd_add_received_header="no",
+                              lmtp_line_length_limit=0)
+
     def with_people(self, aliases=""):
         """Users of the system with homes, and local delivery to them.
 

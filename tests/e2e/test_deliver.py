@@ -6,6 +6,22 @@ import time
 
 import pytest
 
+
+
+@pytest.fixture(params=["virtual", "lmtp"])
+def make_suite(request, make_suite):
+    """Suites that deliver in either way."""
+    def make(*args, **params):
+        suite = make_suite(*args, **params)
+        return suite.with_lmtp_between() if request.param == "lmtp" else suite
+    return make
+
+
+@pytest.fixture
+def suite(make_suite):
+    return make_suite().start()
+
+
 HEAD = b"From: bob@client.test\r\nSubject: a test\r\n\r\n"
 
 BODIES = {
