@@ -172,33 +172,34 @@ remember(struct span addr, const struct inbox *i)
 	list_append(&self.by_age, &k->by_age);
 }
 
-/* The token, for a channel. */
-static enum lmtp_found
+/* The token, for a channel. False: that cannot be had. */
+static bool
 open_inbox(struct span addr, struct span token, struct inbox *inbox_r)
 {
 	struct handover_inbox h;
 
 	if (token.n != INBOX_TOKEN ||
 	    handover_inbox(token, &h) != HANDOVER_DONE)
-		return LMTP_TEMPFAIL;
+		return false;
 	*inbox_r = (struct inbox){ .pid = h.pid, .tree = h.tree };
 	memcpy(inbox_r->token, token.p, INBOX_TOKEN);
 	if (find_worker(h.pid))
 		task_close(h.fd);
 	else if (!add_worker(h.pid, h.fd))
-		return LMTP_TEMPFAIL;
+		return false;
 	remember(addr, inbox_r);
-	return LMTP_FOUND;
+	return true;
 }
 
 static enum lmtp_found
-ask(struct span addr, struct inbox *inbox_r)
+ask_once(struct span addr, struct inbox *inbox_r, bool *again_r)
 {
 	struct sasl_exchange *x CLEANUP(sasl_freep) = sasl_new();
 
 	switch (sasl_find_inbox(x, addr, task_after(ASK_MS))) {
 	case SASL_ANSWER_OK:
-		return open_inbox(addr, x->token, inbox_r);
+		*again_r = !open_inbox(addr, x->token, inbox_r);
+		return *again_r ? LMTP_TEMPFAIL : LMTP_FOUND;
 	case SASL_ANSWER_ABSENT:
 		return LMTP_UNKNOWN;
 	case SASL_ANSWER_FAIL:
@@ -210,6 +211,20 @@ ask(struct span addr, struct inbox *inbox_r)
 	    (int)(addr.n < SASL_USER_MAX ? addr.n : SASL_USER_MAX), addr.p,
 	    (int)(x->text.n < 200 ? x->text.n : 200), x->text.p);
 	return LMTP_TEMPFAIL;
+}
+
+/* A broker that was just started again knows of no token: another is granted. */
+static enum lmtp_found
+ask(struct span addr, struct inbox *inbox_r)
+{
+	enum lmtp_found found = LMTP_TEMPFAIL;
+	bool again = true;
+
+	for (int tries = 0; tries < 2 && again; tries++) {
+		again = false;
+		found = ask_once(addr, inbox_r, &again);
+	}
+	return found;
 }
 
 enum lmtp_found

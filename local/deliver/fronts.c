@@ -322,6 +322,12 @@ fronts_running(void)
 	return self.running;
 }
 
+bool
+fronts_any(void)
+{
+	return !list_empty(&self.all);
+}
+
 int64_t
 fronts_last_work(void)
 {

@@ -23,8 +23,9 @@ void fronts_init(size_t max, struct bell *changed);
 /* A MAY_PUT has come, with a channel, which is taken over. Plain. */
 void fronts_add(const struct msg_in *in, int fd);
 
-/* Deliveries under way. Plain. */
+/* Deliveries under way, and channels. Plain. */
 size_t fronts_running(void);
+bool fronts_any(void);
 
 /* When something last came or ended, in task_now(); 0: never. Plain. */
 int64_t fronts_last_work(void);

@@ -119,6 +119,9 @@ end_of_life(void)
 
 	if (all_running() > 0)
 		return TASK_NEVER;
+	/* A broker that is gone sends nobody new. */
+	if (service_orphaned())
+		return fronts_any() ? TASK_NEVER : end;
 	return last && last + IDLE_MS > end ? last + IDLE_MS : end;
 }
 
