@@ -14,6 +14,7 @@
 #include "master/pidfile.h"
 #include "master/services.h"
 #include "master/sockets.h"
+#include "master/systemd.h"
 #include "service/msg.h"
 #include "task/task.h"
 
@@ -36,7 +37,7 @@ enum {
 	READY_TIME = 60 * 1000, /* ms for all workers at start */
 	STOP_TIME = 5 * 1000, /* ms to end by themselves */
 	LOG_BUFFER = 8 << 20, /* bytes of lines that wait for postlogd */
-	REPLACE_TIME = 30 * 1000, /* ms for the oldest sessions to end */
+	REPLACE_TIME = 5 * 1000, /* ms for the oldest sessions to end */
 };
 
 static const char help[] =
@@ -213,6 +214,7 @@ prepare(struct why *why)
 		err = sockets_open(own.plan, &own.owners, why);
 	if (err >= 0)
 		err = open_control(why);
+	systemd_close_rest();
 	return err < 0 ? err : 0;
 }
 
@@ -237,6 +239,7 @@ tell_ready(void)
 	if (own.ready >= 0)
 		close(own.ready);
 	own.ready = -1;
+	systemd_ready();
 }
 
 static void
@@ -288,7 +291,9 @@ reload_when_wanted(void *arg)
 		if (!services_wait_replaceable(task_after(REPLACE_TIME)))
 			return;
 		own.reload_wanted = false;
+		systemd_reloading();
 		reload();
+		systemd_ready();
 	}
 }
 
@@ -310,6 +315,7 @@ handle_signal(unsigned sig)
 		return false;
 	default:
 		log_info("terminating on signal %u", sig);
+		systemd_stopping();
 		services_stop(STOP_TIME);
 		return false;
 	}
@@ -395,6 +401,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "master: is started by `postrider start`\n");
 		return EX_USAGE;
 	}
+	systemd_take();
 	clean_environment();
 	umask(022);
 	tzset();

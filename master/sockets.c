@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/sock.h"
+#include "master/systemd.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -134,21 +135,11 @@ sockets_open_path(const struct plan_socket *s, const struct dirs_owners *o,
 	return fd;
 }
 
-static int
-open_one(const struct plan_socket *s, const struct dirs_owners *o,
-    struct why *why)
+static void
+keep(const struct plan_socket *s, int fd)
 {
-	struct kept *k;
-	int fd = s->path ? sockets_open_path(s, o, why) : open_inet(s);
+	struct kept *k = zalloc(sizeof(*k));
 
-	if (fd < 0 && s->path)
-		return fd;
-	if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
-		if (s->may_lack)
-			return 0;
-	if (fd < 0)
-		return describe(s, -fd, why);
-	k = zalloc(sizeof(*k));
 	k->socket = *s;
 	k->fd = fd;
 	if (s->path) {
@@ -156,6 +147,37 @@ open_one(const struct plan_socket *s, const struct dirs_owners *o,
 		must(k->socket.path);
 	}
 	list_append(&all, &k->link);
+}
+
+/* Whether a service manager has opened it; then it is kept, if it is needed. */
+static bool
+was_given(const struct plan_socket *s)
+{
+	bool covered;
+	int fd = s->path ? -1 : systemd_adopt(&s->addr, &covered);
+
+	if (fd >= 0)
+		keep(s, fd);
+	return !s->path && (fd >= 0 || covered);
+}
+
+static int
+open_one(const struct plan_socket *s, const struct dirs_owners *o,
+    struct why *why)
+{
+	int fd;
+
+	if (was_given(s))
+		return 0;
+	fd = s->path ? sockets_open_path(s, o, why) : open_inet(s);
+	if (fd < 0 && s->path)
+		return fd;
+	if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
+		if (s->may_lack)
+			return 0;
+	if (fd < 0)
+		return describe(s, -fd, why);
+	keep(s, fd);
 	return 0;
 }
 

@@ -493,17 +493,20 @@ class Suite:
         users = "".join(f"{name}@{self.domain} {place}\n"
                         for name, place in self.users.items())
         master = "".join(f"{line}\n" for line in self.services.values())
-        for name, text in {"main.cf": main + self.files.get("main.cf", ""),
-                           "master.cf": master, "vmailbox": users}.items():
-            path = self.etc / (name + ".new")
-            path.write_text(text, "latin-1")
-            path.rename(self.etc / name)
-        for name, text in self.files.items():
-            if name == "master.cf":
-                with (self.etc / name).open("a", encoding="latin-1") as f:
-                    f.write(text)
-            elif name != "main.cf":
-                (self.etc / name).write_text(text, "latin-1")
+        files = {**self.files, "vmailbox": users}
+        files["main.cf"] = main + self.files.get("main.cf", "")
+        files["master.cf"] = master + self.files.get("master.cf", "")
+        for name, text in files.items():
+            self.replace(name, text)
+
+    def replace(self, name, text):
+        """A file at once; one that says this already is left alone."""
+        path = self.etc / name
+        if path.exists() and path.read_text("latin-1") == text:
+            return
+        new = self.etc / (name + ".new")
+        new.write_text(text, "latin-1")
+        new.rename(path)
 
     # Life.
 

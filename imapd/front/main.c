@@ -13,6 +13,7 @@ static const struct front_spec front = {
 	.service = "imap",
 	.in_max = IMAP_FRONT_IN,
 	.out_max = IMAP_FRONT_OUT,
+	.goodbye = SPAN_INIT("* BYE Server shutting down.\r\n"),
 	.serve = imap_front_serve,
 };
 

@@ -490,7 +490,7 @@ serve_conn(void *arg)
 	explicit_bzero(o, sizeof(*o));
 	free(o);
 	if (worker >= 0)
-		relay_run(c.stream, worker);
+		relay_run(c.stream, worker, front.spec->goodbye);
 	stream_free(c.stream);
 	front.sessions--;
 }

@@ -24,6 +24,7 @@ struct front_spec {
 	const char *program; /* "imapd": begins the names of its parameters */
 	const char *service; /* "imap": for authd, the broker, ALPN, the log */
 	size_t in_max, out_max; /* of the streams */
+	struct span goodbye; /* if it may be said unasked; or empty */
 
 	/* A task for each client. */
 	void (*serve)(struct front_client *c);

@@ -31,6 +31,7 @@ struct relay {
 	struct way up; /* to the worker */
 	struct way down; /* to the client */
 	bool failed;
+	bool cancelled;
 };
 
 static enum stream_step
@@ -205,6 +206,7 @@ wait_for_more(struct relay *r)
 	enum task_wake wake = task_wait_any(first, n,
 	    r->down.kept ? task_after(RELAY_LAST_MS) : TASK_NEVER);
 
+	r->cancelled = wake == TASK_CANCELLED;
 	return wake == TASK_READY ||
 	    (wake == TASK_TIMEOUT && !worker_is_gone(r));
 }
@@ -242,8 +244,18 @@ say_the_last(struct relay *r)
 		stream_finish(r->client, by);
 }
 
+/* In the midst of an answer it would be taken for a part of it. */
+static void
+say_goodbye(struct relay *r, struct span goodbye)
+{
+	size_t n;
+
+	if (goodbye.n > 0 && !r->down.kept)
+		(void)!stream_try_write(r->client, goodbye, &n);
+}
+
 void
-relay_run(struct stream *client, int worker)
+relay_run(struct stream *client, int worker, struct span goodbye)
 {
 	struct relay r = {
 		.client = client,
@@ -258,6 +270,8 @@ relay_run(struct stream *client, int worker)
 		if (!wait_for_more(&r))
 			r.failed = true;
 	}
+	if (r.cancelled)
+		say_goodbye(&r, goodbye);
 	if (!r.failed)
 		say_the_last(&r);
 	forget(&r.up);

@@ -18,8 +18,9 @@ enum {
 
 /*
  * Until both have ended, or one has failed. The buffers of `client`, which hold
- * nothing, are given back; `worker` is a socket, and is closed. May sleep.
+ * nothing, are given back; `worker` is a socket, and is closed. When the task is
+ * cancelled the client is told `goodbye`, which may be empty. May sleep.
  */
-void relay_run(struct stream *client, int worker);
+void relay_run(struct stream *client, int worker, struct span goodbye);
 
 #endif

@@ -385,7 +385,8 @@ def test_locks_of_others_are_waited_for(make_suite):
 
 
 def test_when_one_of_them_dies_no_mail_is_lost(make_suite):
-    suite = make_suite().with_people("slow: |sleep 1; cat > /dev/null\n")
+    suite = make_suite(stale_lock_time="1s").with_people(
+        "slow: |sleep 1; cat > /dev/null\n")
     suite.trouble_is_expected = True
     suite.start()
     for victim in ("local", "errand", "proxymap", "qmgr"):

@@ -211,7 +211,7 @@ be_relay(void *arg)
 	if (fx.tls)
 		must(stream_starttls(s, server_tls, NULL, TASK_NEVER, &facts) ==
 		    STREAM_OK);
-	relay_run(s, fx.relay_fd);
+	relay_run(s, fx.relay_fd, SPAN("* BYE\r\n"));
 	fx.relay_ended = task_now();
 	fx.relay = NULL;
 	stream_free(s);
