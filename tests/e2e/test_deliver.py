@@ -6,22 +6,7 @@ import time
 
 import pytest
 
-
-
-@pytest.fixture(params=["virtual", "lmtp"])
-def make_suite(request, make_suite):
-    """Suites that deliver in either way."""
-    def make(*args, **params):
-        suite = make_suite(*args, **params)
-        suite.by_lmtp = request.param == "lmtp"
-        return suite.with_lmtp_between() if suite.by_lmtp else suite
-    return make
-
-
-@pytest.fixture
-def suite(make_suite):
-    return make_suite().start()
-
+from ways import make_suite, suite  # noqa: F401: fixtures
 
 HEAD = b"From: bob@client.test\r\nSubject: a test\r\n\r\n"
 

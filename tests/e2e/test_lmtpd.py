@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+import load
 from suite import wait_for
 from wire import Wire
 
@@ -371,3 +372,25 @@ def test_qmgr_and_lmtpd_use_one_process(suite):
     suite.mailbox("bob").wait(1)
     suite.wait_empty()
     assert len(suite.pids("deliver")) == 1
+
+
+@pytest.mark.parametrize("victim", ["lmtpd", "authd"])
+def test_one_program_is_killed_under_load(make_suite, victim):
+    users = [f"user{n}" for n in range(10)]
+    suite = make_suite(users=users, service_throttle_time="1s")
+    suite.with_lmtp_between().set(minimal_backoff_time="1s").start()
+    suite.trouble_is_expected = True
+    clients = load.Load(suite, 1000, 20)
+    for accepted in (200, 500):
+        clients.wait_accepted(accepted)
+        killed = set(wait_for(f"{victim} to be there",
+                              lambda: suite.kill(victim)))
+        wait_for(f"another {victim}",
+                 lambda: set(suite.pids(victim)) - killed)
+    accepted = clients.finish()
+    assert len(accepted) == 1000
+    suite.drain()
+    # What lmtpd had delivered and could not say comes again: never more
+    # than it had at a time.
+    again = load.check(suite, accepted)
+    assert again <= (2 * 100 if victim == "lmtpd" else 0)
