@@ -5,6 +5,7 @@
 #include "mail/received.h"
 #include "net/addr.h"
 #include "net/stream.h"
+#include "service/counters.h"
 #include "service/service.h"
 #include "task/task.h"
 
@@ -104,11 +105,36 @@ take_line(struct client *c)
 }
 
 static void
+log_refusal(const struct client *c, struct span reply)
+{
+	const struct lmtp_session *s = &c->session;
+
+	reply.n -= reply.n >= 2 ? 2 : reply.n;
+	maillog_reject(&(struct log_reject){
+	    .what = SPAN("reject"),
+	    .verb = SPAN("RCPT"),
+	    .client = log_client(c),
+	    .reply = reply,
+	    .sender = s->sender,
+	    .rcpt = s->checked,
+	    .proto = SPAN("LMTP"),
+	    .helo = span_str(s->helo),
+	});
+	counter_add(COUNTER_REJECTS, 1);
+}
+
+static void
 ask_rcpt(struct client *c)
 {
+	const struct buf *out = &c->stream->out;
 	struct inbox ignored;
+	enum lmtp_found found = inbox_find(c->session.checked, &ignored);
+	size_t before = out->n;
 
-	lmtp_rcpt(&c->session, inbox_find(c->session.checked, &ignored));
+	lmtp_rcpt(&c->session, found);
+	if (found != LMTP_FOUND)
+		log_refusal(c,
+		    (struct span){ out->p + before, out->n - before });
 }
 
 static void
@@ -194,6 +220,11 @@ deliver(struct client *c)
 {
 	landing_run(&c->session, &c->body, &c->config->landing, c->arrived);
 	body_fini(&c->body);
+	for (const struct lmtp_rcpt *r = c->session.rcpts; r; r = r->next)
+		if (r->outcome.sent) {
+			counter_add(COUNTER_MESSAGES, 1);
+			break;
+		}
 	lmtp_delivered(&c->session);
 }
 

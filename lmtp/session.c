@@ -25,6 +25,9 @@ static const char *const names[LMTP_COMMANDS] = {
 	[LMTP_CMD_UNKNOWN] = "unknown",
 };
 
+static void put_line(struct lmtp_session *s, const char *fmt, va_list ap)
+    PRINTF_LIKE(2, 0);
+
 /* What was said by strangers is visible in a reply, and ends no line. */
 static void
 put_line(struct lmtp_session *s, const char *fmt, va_list ap)

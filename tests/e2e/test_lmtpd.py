@@ -94,6 +94,12 @@ def test_what_is_said_together_is_answered_together(suite):
         wire.command("EHLO client.test", 503, "5.5.1")
     assert suite.mailbox("alice").wait(1)[0].headers("Return-Path") == ["<>"]
     suite.mailbox("bob").wait(1)
+    suite.log.wait(r"^NOQUEUE: reject: RCPT from local\[unix\]: 550 5\.1\.1 "
+                   r"<nobody@example\.test> User doesn't exist: nobody@"
+                   r"example\.test; from=<> to=<nobody@example\.test> "
+                   r"proto=LMTP helo=<client\.test>$", "lmtpd")
+    status = suite.run("postrider", "-c", suite.etc, "status").stdout
+    assert re.search(r"lmtpd.*messages=1 rejects=1", status), status
 
 
 def test_each_recipient_has_his_own_verdict(suite):
