@@ -486,7 +486,8 @@ login_find_inbox(void *arg)
 	struct mailbox_place place;
 	struct why why;
 
-	switch (places_find_virtual(addr, arena, &place, &why)) {
+	switch (places_find_virtual(addr, *authd.settings.user_maps, arena,
+	    &place, &why)) {
 	case DICT_FOUND:
 		grant_place(l, &f, &place);
 		break;

@@ -157,6 +157,30 @@ def test_users_who_are_in_no_table_of_mailboxes(make_suite):
     suite.trouble_is_expected = True
 
 
+def test_without_tables_users_are_who_there_is(make_suite):
+    suite = make_suite().with_auth(carol="secret")
+    suite.set(virtual_mailbox_maps="", mail_location=f"{suite.mail}/%d/%n/")
+    suite.add_user("carol").start()
+    with connect(suite) as wire:
+        wire.command("MAIL FROM:<>", 250)
+        wire.command("RCPT TO:<alice@example.test>", 550, "5.1.1")
+        wire.command("RSET", 250)
+        assert put(wire, "carol")[0].code == 250
+    suite.mailbox("carol").wait(1)
+
+
+def test_without_tables_and_users_all_of_the_domain_are_there(make_suite):
+    suite = make_suite()
+    suite.set(virtual_mailbox_maps="", mail_location=f"{suite.mail}/%d/%n/")
+    suite.start()
+    with connect(suite) as wire:
+        wire.command("MAIL FROM:<>", 250)
+        wire.command("RCPT TO:<alice@elsewhere.test>", 550, "5.1.1")
+        wire.command("RSET", 250)
+        assert put(wire, "alice")[0].code == 250
+    suite.mailbox("alice").wait(1)
+
+
 STAGES = {
     "connect": (b"", None),
     "LHLO": (b"LHLO c.test\r\n", 250),
