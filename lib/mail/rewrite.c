@@ -1,11 +1,8 @@
-#include "mail/rewrite.h"
+#include "mail/rewrite_private.h"
 
 #include "base/scan.h"
-#include "dict/lists.h"
 #include "mail/address.h"
-#include "mail/field_addrs.h"
 #include "mail/mapped.h"
-#include "mail/maps.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,20 +10,9 @@
 
 enum {
 	ROUNDS_MAX = 10, /* of canonical tables on one address */
-	BCC_MAX = 100, /* copies of one mail */
 };
 
-/* In the order of the names below. */
-enum {
-	MAPS_SENDER_CANONICAL,
-	MAPS_RECIPIENT_CANONICAL,
-	MAPS_CANONICAL,
-	MAPS_SENDER_BCC,
-	MAPS_RECIPIENT_BCC,
-	MAPS_N,
-};
-
-static const char *const map_names[MAPS_N] = {
+const char *const rewrite_map_names[REWRITE_MAPS] = {
 	"sender_canonical_maps",
 	"recipient_canonical_maps",
 	"canonical_maps",
@@ -34,26 +20,8 @@ static const char *const map_names[MAPS_N] = {
 	"recipient_bcc_maps",
 };
 
-struct params {
-	const char *myorigin;
-	const char *mydomain;
-	const char *recipient_delimiter;
-	const char *remote_domain;
-	const char *always_bcc;
-	const char *canonical_classes;
-	const char *sender_classes;
-	const char *recipient_classes;
-	const char *masquerade_domains;
-	const char *masquerade_classes;
-	const char *masquerade_exceptions;
-	const char *propagate;
-	bool append_at_myorigin;
-	bool append_dot_mydomain;
-	bool percent_hack;
-	bool swap_bangpath;
-};
-
-#define ROW(type, member, name) CONF_FIELD_AS(type, struct params, member, name)
+#define ROW(type, member, name) \
+	CONF_FIELD_AS(type, struct rewrite_params, member, name)
 
 static const struct conf_field fields[] = {
 	ROW(CONF_STR, myorigin, "myorigin"),
@@ -72,15 +40,6 @@ static const struct conf_field fields[] = {
 	ROW(CONF_BOOL, append_dot_mydomain, "append_dot_mydomain"),
 	ROW(CONF_BOOL, percent_hack, "allow_percent_hack"),
 	ROW(CONF_BOOL, swap_bangpath, "swap_bangpath"),
-};
-
-struct rewrite {
-	struct params p;
-	struct span delimiters;
-	bool keeps_extensions; /* of canonical tables */
-	unsigned canonical, sender, recipient, masquerade; /* roles */
-	struct lists *mydestination;
-	struct maps maps[MAPS_N];
 };
 
 static int
@@ -149,8 +108,8 @@ open_all(struct rewrite *r, const struct conf *c, struct why *why)
 	if (!err)
 		err = parse_classes(c, "masquerade_classes",
 		    r->p.masquerade_classes, &r->masquerade, why);
-	for (size_t i = 0; i < MAPS_N && !err; i++)
-		err = maps_open(c, map_names[i], &r->maps[i], why);
+	for (size_t i = 0; i < REWRITE_MAPS && !err; i++)
+		err = maps_open(c, rewrite_map_names[i], &r->maps[i], why);
 	if (err)
 		return err;
 	destination = conf_get(c, "mydestination", why);
@@ -175,7 +134,7 @@ rewrite_close(struct rewrite *r)
 {
 	if (!r)
 		return NULL;
-	for (size_t i = 0; i < MAPS_N; i++)
+	for (size_t i = 0; i < REWRITE_MAPS; i++)
 		maps_close(&r->maps[i]);
 	lists_close(r->mydestination);
 	free(r);
@@ -185,7 +144,7 @@ rewrite_close(struct rewrite *r)
 bool
 rewrite_changed(const struct rewrite *r)
 {
-	for (size_t i = 0; i < MAPS_N; i++)
+	for (size_t i = 0; i < REWRITE_MAPS; i++)
 		if (maps_changed(&r->maps[i]))
 			return true;
 	return false;
@@ -288,15 +247,15 @@ rewrite_complete(const struct rewrite *r, struct span addr, struct arena *a,
 	    complete_as(r, REWRITE_ENVELOPE_RECIPIENT, true, addr, a, addr_r);
 }
 
-static enum dict_result
-full(struct why *why)
+enum dict_result
+rewrite_full(struct why *why)
 {
 	why_set(why, ENOMEM, NULL, 0, "an address is too long");
 	return DICT_TEMPFAIL;
 }
 
-static struct maps_form
-form_of(const struct rewrite *r, struct span addr)
+struct maps_form
+rewrite_form(const struct rewrite *r, struct span addr)
 {
 	struct span local, domain;
 	struct why ignored;
@@ -316,7 +275,7 @@ static enum dict_result
 map_once(const struct rewrite *r, const struct maps *m, const char *name,
     struct span *addr, struct arena *a, struct why *why)
 {
-	struct maps_form form = form_of(r, *addr);
+	struct maps_form form = rewrite_form(r, *addr);
 	struct span value, word, more, mapped;
 	bool whole = true;
 	enum dict_result found = maps_find(m, &form, *addr, a, &value, &whole,
@@ -347,7 +306,7 @@ map_all(struct rewrite *r, size_t which, struct span *addr, struct arena *a,
 
 	for (int i = 0; r->maps[which].n > 0 && i < ROUNDS_MAX; i++) {
 		enum dict_result found = map_once(r, &r->maps[which],
-		    map_names[which], addr, a, why);
+		    rewrite_map_names[which], addr, a, why);
 
 		if (found == DICT_TEMPFAIL)
 			return found;
@@ -413,7 +372,7 @@ rewrite_address(struct rewrite *r, enum rewrite_role role, bool is_ours,
 	if (addr.n == 0)
 		return DICT_ABSENT;
 	if (!complete_as(r, role, is_ours, addr, a, addr_r))
-		return full(why);
+		return rewrite_full(why);
 	if (may_map && (canonical_of(r, role) & role))
 		found = map_all(r,
 		    is_sender ? MAPS_SENDER_CANONICAL
@@ -424,219 +383,6 @@ rewrite_address(struct rewrite *r, enum rewrite_role role, bool is_ours,
 	if (found == DICT_TEMPFAIL)
 		return found;
 	if (may_map && (r->masquerade & role) && !masquerade(r, addr_r, a))
-		return full(why);
+		return rewrite_full(why);
 	return span_eq(*addr_r, addr) ? DICT_ABSENT : DICT_FOUND;
-}
-
-/* A field whose addresses are rewritten. */
-struct work {
-	struct rewrite *r;
-	enum rewrite_role role;
-	bool is_ours;
-	struct arena *arena;
-	struct why *why;
-	bool changed;
-	bool failed;
-};
-
-static bool
-rewrite_one(struct span text, struct buf *out, void *arg)
-{
-	struct work *w = arg;
-	char canonical[ADDRESS_MAX];
-	struct address parsed;
-	struct span addr;
-	struct buf b;
-
-	if (w->failed || !take_mailbox(&text, ADDRESS_UTF8, &parsed) ||
-	    text.n > 0)
-		return false;
-	buf_init(&b, canonical, sizeof(canonical));
-	address_put(&parsed, &b);
-	switch (rewrite_address(w->r, w->role, w->is_ours, buf_span(&b),
-	    w->arena, &addr, w->why)) {
-	case DICT_FOUND:
-		break;
-	case DICT_TEMPFAIL:
-		w->failed = true;
-		return false;
-	case DICT_ABSENT:
-		return false;
-	}
-	buf_put(out, addr);
-	w->changed = true;
-	return true;
-}
-
-static unsigned
-role_of_field(struct span name)
-{
-	static const struct {
-		const char *name;
-		unsigned role;
-	} rows[] = {
-		{ "From", REWRITE_HEADER_SENDER },
-		{ "Sender", REWRITE_HEADER_SENDER },
-		{ "Reply-To", REWRITE_HEADER_SENDER },
-		{ "Errors-To", REWRITE_HEADER_SENDER },
-		{ "Return-Receipt-To", REWRITE_HEADER_SENDER },
-		{ "Disposition-Notification-To", REWRITE_HEADER_SENDER },
-		{ "Resent-From", REWRITE_HEADER_SENDER },
-		{ "Resent-Sender", REWRITE_HEADER_SENDER },
-		{ "Resent-Reply-To", REWRITE_HEADER_SENDER },
-		{ "To", REWRITE_HEADER_RECIPIENT },
-		{ "Cc", REWRITE_HEADER_RECIPIENT },
-		{ "Bcc", REWRITE_HEADER_RECIPIENT },
-		{ "Apparently-To", REWRITE_HEADER_RECIPIENT },
-		{ "Resent-To", REWRITE_HEADER_RECIPIENT },
-		{ "Resent-Cc", REWRITE_HEADER_RECIPIENT },
-		{ "Resent-Bcc", REWRITE_HEADER_RECIPIENT },
-		{ "Mail-Followup-To", REWRITE_HEADER_RECIPIENT },
-	};
-
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (span_ieq(name, span_str(rows[i].name)))
-			return rows[i].role;
-	return 0;
-}
-
-bool
-rewrite_is_field(struct span name)
-{
-	return role_of_field(name) != 0;
-}
-
-bool
-rewrite_has_fields(const struct rewrite *r, bool is_ours)
-{
-	return is_ours || *r->p.remote_domain;
-}
-
-/* Each address may grow to the longest there is. */
-static size_t
-room_for(struct span value)
-{
-	size_t n = 1;
-
-	for (size_t i = 0; i < value.n; i++)
-		n += value.p[i] == ',' || value.p[i] == ';';
-	return value.n + n * ADDRESS_MAX;
-}
-
-enum dict_result
-rewrite_field(struct rewrite *r, struct span name, bool is_ours,
-    struct span value, struct arena *a, struct span *value_r, struct why *why)
-{
-	struct work w = {
-		.r = r,
-		.role = role_of_field(name),
-		.is_ours = is_ours,
-		.arena = a,
-		.why = why,
-	};
-	size_t room = room_for(value);
-	struct buf b;
-	char *text;
-
-	if (!w.role || !rewrite_has_fields(r, is_ours))
-		return DICT_ABSENT;
-	text = arena_alloc(a, room);
-	if (!text)
-		return full(why);
-	buf_init(&b, text, room);
-	if (!field_addrs(value, rewrite_one, &w, &b))
-		return full(why);
-	if (w.failed)
-		return DICT_TEMPFAIL;
-	*value_r = buf_span(&b);
-	return w.changed ? DICT_FOUND : DICT_ABSENT;
-}
-
-struct copies {
-	struct span list[BCC_MAX];
-	size_t n;
-};
-
-static bool
-add_copies(const struct rewrite *r, struct span value, struct arena *a,
-    struct copies *c)
-{
-	struct span word, addr;
-
-	while (mapped_take(&value, &word)) {
-		if (c->n == BCC_MAX ||
-		    !mapped_address(SPAN("nobody"), word, true, SPAN(""), a,
-			&addr) ||
-		    !complete_as(r, REWRITE_ENVELOPE_RECIPIENT, true, addr, a,
-			&addr))
-			return false;
-		c->list[c->n++] = addr;
-	}
-	return true;
-}
-
-static enum dict_result
-find_copies(struct rewrite *r, size_t which, struct span addr, struct arena *a,
-    struct copies *c, struct why *why)
-{
-	struct maps_form form = form_of(r, addr);
-	struct span value;
-	enum dict_result found = maps_find(&r->maps[which], &form, addr, a,
-	    &value, NULL, why);
-
-	if (found == DICT_FOUND && !add_copies(r, value, a, c)) {
-		why_set(why, EINVAL, NULL, 0, "%s: no addresses for %.*s",
-		    map_names[which], (int)(addr.n < 200 ? addr.n : 200),
-		    addr.p);
-		return DICT_TEMPFAIL;
-	}
-	return found;
-}
-
-static enum dict_result
-give(const struct copies *c, struct arena *a, const struct span **list_r,
-    size_t *n_r, struct why *why)
-{
-	struct span *list = arena_alloc(a, (c->n + 1) * sizeof(*list));
-
-	*n_r = 0;
-	if (!list)
-		return full(why);
-	memcpy(list, c->list, c->n * sizeof(*list));
-	*list_r = list;
-	*n_r = c->n;
-	return c->n > 0 ? DICT_FOUND : DICT_ABSENT;
-}
-
-enum dict_result
-rewrite_bcc_of_sender(struct rewrite *r, struct span sender, struct arena *a,
-    const struct span **list_r, size_t *n_r, struct why *why)
-{
-	struct copies c = { .n = 0 };
-
-	*list_r = NULL;
-	*n_r = 0;
-	if (!add_copies(r, span_str(r->p.always_bcc), a, &c)) {
-		why_set(why, EINVAL, NULL, 0, "always_bcc: no address");
-		return DICT_TEMPFAIL;
-	}
-	if (sender.n > 0 &&
-	    find_copies(r, MAPS_SENDER_BCC, sender, a, &c, why) ==
-		DICT_TEMPFAIL)
-		return DICT_TEMPFAIL;
-	return give(&c, a, list_r, n_r, why);
-}
-
-enum dict_result
-rewrite_bcc_of_recipient(struct rewrite *r, struct span rcpt, struct arena *a,
-    const struct span **list_r, size_t *n_r, struct why *why)
-{
-	struct copies c = { .n = 0 };
-
-	*list_r = NULL;
-	*n_r = 0;
-	if (find_copies(r, MAPS_RECIPIENT_BCC, rcpt, a, &c, why) ==
-	    DICT_TEMPFAIL)
-		return DICT_TEMPFAIL;
-	return give(&c, a, list_r, n_r, why);
 }

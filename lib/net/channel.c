@@ -139,22 +139,6 @@ channel_send(struct channel *ch, struct span packet, const int *fds, size_t n)
 	return !err;
 }
 
-static enum stream_result
-result_of(enum task_wake w)
-{
-	switch (w) {
-	case TASK_READY:
-		return STREAM_OK;
-	case TASK_TIMEOUT:
-		return STREAM_TIMEOUT;
-	case TASK_CANCELLED:
-		return STREAM_CANCELLED;
-	case TASK_FAILED:
-		break;
-	}
-	return STREAM_FAILED;
-}
-
 /*
  * Waits for a packet, and for room if there is something to send. A peer that
  * takes nothing may still have sent something, so that is no end.
@@ -170,7 +154,7 @@ wait_turn(struct channel *ch, unsigned events, int64_t deadline)
 	if (!list_empty(&ch->kept))
 		w[0].events |= TASK_OUTPUT;
 
-	enum stream_result r = result_of(
+	enum stream_result r = stream_result_of(
 	    task_wait_any(w, COUNT_OF(w), deadline));
 
 	if (r == STREAM_OK && send_kept(ch) < 0)
