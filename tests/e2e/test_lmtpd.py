@@ -424,3 +424,23 @@ def test_one_program_is_killed_under_load(make_suite, victim):
     # than it had at a time.
     again = load.check(suite, accepted)
     assert again <= (2 * 100 if victim == "lmtpd" else 0)
+
+
+def sockets(pid):
+    return sum("socket" in f for f in descriptors(pid))
+
+
+def test_a_channel_that_is_idle_is_closed_before_its_process(make_suite):
+    suite = make_suite(service_workers=1).start()
+    with connect(suite) as wire:
+        assert put(wire, "alice")[0].code == 250
+        deliver, = suite.pids("deliver")
+        before = sockets(deliver)
+        suite.clock("+36s")
+        wait_for("the channel to be closed",
+                 lambda: sockets(deliver) < before)
+        suite.clock("+30s")
+        wait_for("the process to end",
+                 lambda: deliver not in suite.pids("deliver"))
+        assert put(wire, "alice")[0].code == 250
+    suite.mailbox("alice").wait(2)
