@@ -444,3 +444,18 @@ def test_a_channel_that_is_idle_is_closed_before_its_process(make_suite):
                  lambda: deliver not in suite.pids("deliver"))
         assert put(wire, "alice")[0].code == 250
     suite.mailbox("alice").wait(2)
+
+
+@pytest.mark.sandbox
+def test_lmtpd_is_in_its_sandbox(make_suite):
+    suite = make_suite(sandbox="enforce").start()
+    with connect(suite) as wire:
+        assert put(wire, "alice")[0].code == 250
+        for pid in suite.pids("lmtpd"):
+            with open(f"/proc/{pid}/status", encoding="latin-1") as f:
+                status = f.read()
+            assert re.search(r"^Seccomp:\t2$", status, re.M)
+            assert re.search(r"^NoNewPrivs:\t1$", status, re.M)
+            if os.geteuid() == 0:
+                assert os.readlink(f"/proc/{pid}/root") == str(
+                    suite.queue_dir)
