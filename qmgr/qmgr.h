@@ -89,6 +89,9 @@ void put_off(struct message *m, const struct queue_name *name, int64_t due);
 /* A message was read: routes its recipients and gives them to the scheduler. */
 void activate(struct message *m);
 
+/* Gives each recipient that is open to the scheduler, or decides it. */
+void route_open(struct message *m);
+
 /*
  * An agent says that recipient `n` is for another transport, "name:nexthop", as
  * `rcpt`. It has no verdict yet, or gets one here.
@@ -102,6 +105,10 @@ void message_unref(struct message *m);
 /* The verdict of this round on one recipient, logged under `service`. */
 void decide_here(struct message *m, size_t n, enum queue_verdict v,
     const char *dsn, const char *text);
+
+/* The sender wants to know only that it would go there. */
+void decide_verified(struct message *m, size_t n, const char *transport,
+    const char *nexthop);
 
 /* Hands an entry to an agent. */
 struct entry;

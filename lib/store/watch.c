@@ -28,6 +28,7 @@ struct watches {
 	int fd;
 	pthread_mutex_t lock; /* of what follows */
 	struct hash folders; /* by wd */
+	struct link marked; /* watchers that are to be told */
 	bool spilled; /* the kernel lost some */
 };
 
@@ -63,6 +64,7 @@ store_watch_fd(struct store *s)
 			s->watches->fd = fd;
 			pthread_mutex_init(&s->watches->lock, NULL);
 			hash_init(&s->watches->folders, wd_key);
+			list_init(&s->watches->marked);
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -138,6 +140,7 @@ mbox_unwatch(struct mbox *m)
 	pthread_mutex_lock(&ws->lock);
 	unwatch_folder(ws, &m->watcher.new, &m->watcher.in_new);
 	unwatch_folder(ws, &m->watcher.cur, &m->watcher.in_cur);
+	link_remove(&m->watcher.marked);
 	pthread_mutex_unlock(&ws->lock);
 }
 
@@ -168,11 +171,25 @@ watcher_of(const struct watch *w, struct link *l)
 			 : container_of(l, struct watcher, in_cur);
 }
 
+/* Each is in the lists of two folders, and is told once. */
 static void
-mark(struct watch *w)
+mark(struct watches *ws, struct watch *w)
 {
-	for (struct link *l = w->watchers.next; l != &w->watchers; l = l->next)
-		watcher_of(w, l)->told = true;
+	for (struct link *l = w->watchers.next; l != &w->watchers;
+	     l = l->next) {
+		struct watcher *who = watcher_of(w, l);
+
+		if (!link_is_on(&who->marked))
+			list_append(&ws->marked, &who->marked);
+	}
+}
+
+static void
+mark_all(struct watches *ws)
+{
+	for (struct hash_link *l = hash_next(&ws->folders, NULL); l;
+	     l = hash_next(&ws->folders, l))
+		mark(ws, container_of(l, struct watch, link));
 }
 
 /* Returns whether there may be more. */
@@ -194,23 +211,9 @@ read_events(struct watches *ws)
 		if (e.mask & IN_Q_OVERFLOW)
 			ws->spilled = true;
 		else if (w)
-			mark(w);
+			mark(ws, w);
 	}
 	return n > 0;
-}
-
-static void
-tell(struct watch *w, bool all, store_watch_fn *fn, void *arg)
-{
-	for (struct link *l = w->watchers.next; l != &w->watchers;
-	     l = l->next) {
-		struct watcher *who = watcher_of(w, l);
-
-		/* Each is in two lists: told in the first that is met. */
-		if (who->told || (all && w->is_new))
-			fn(who->tag, arg);
-		who->told = false;
-	}
 }
 
 void
@@ -223,10 +226,15 @@ store_watch_take(struct store *s, store_watch_fn *fn, void *arg)
 	pthread_mutex_lock(&ws->lock);
 	for (unsigned i = 0; i < ROUNDS && read_events(ws); i++)
 		;
-	bool all = ws->spilled;
+	if (ws->spilled)
+		mark_all(ws);
 	ws->spilled = false;
-	for (struct hash_link *l = hash_next(&ws->folders, NULL); l;
-	     l = hash_next(&ws->folders, l))
-		tell(container_of(l, struct watch, link), all, fn, arg);
+	while (!list_empty(&ws->marked)) {
+		struct watcher *who = container_of(ws->marked.next,
+		    struct watcher, marked);
+
+		link_remove(&who->marked);
+		fn(who->tag, arg);
+	}
 	pthread_mutex_unlock(&ws->lock);
 }

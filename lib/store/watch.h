@@ -14,7 +14,7 @@ struct watcher {
 	struct link in_cur;
 	int new; /* the watches, or -1 */
 	int cur;
-	bool told; /* in this round */
+	struct link marked; /* while it is to be told */
 	void *tag;
 };
 

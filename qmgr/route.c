@@ -1,0 +1,276 @@
+/*
+ * Each recipient gets its way: transport, next hop and mailbox, and so a place with
+ * the scheduler; or a verdict here and now.
+ */
+#include "qmgr/qmgr.h"
+
+#include "base/log.h"
+#include "mail/address.h"
+#include "qmgr/fleet.h"
+
+#include <stdio.h>
+
+/* The transport, with limits of its own, or NULL if main.cf has wrong ones. */
+static struct transport *
+get_transport(const char *name)
+{
+	struct transport *t = scheduler_find(&qmgr.scheduler, span_str(name));
+	struct transport_limits limits;
+	struct why why;
+
+	if (t)
+		return t;
+	if (settings_limits(qmgr.settings, name, &limits, &why) < 0) {
+		log_error("%s", why.text);
+		return NULL;
+	}
+	return scheduler_transport(&qmgr.scheduler, span_str(name), &limits);
+}
+
+/* error:, retry: and discard: are no programs; what they say is done here. */
+static bool
+decide_built_in(struct message *m, size_t n, const struct route *r)
+{
+	const char *text = r->nexthop[0] ? r->nexthop
+					 : "mail is not delivered here";
+
+	if (strcmp(r->transport, "error") == 0)
+		decide_here(m, n, QUEUE_BOUNCED, "5.0.0", text);
+	else if (strcmp(r->transport, "retry") == 0)
+		decide_here(m, n, QUEUE_DELAYED, "4.0.0", text);
+	else if (strcmp(r->transport, "discard") == 0)
+		decide_here(m, n, QUEUE_SENT, "2.0.0", text);
+	else
+		return false;
+	return true;
+}
+
+/* A transport of which master.cf has no service that delivers. */
+static void
+decide_unserved(struct message *m, size_t n, const struct route *r)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+	    "mail transport unavailable: no service %.100s delivers mail",
+	    r->transport);
+	decide_here(m, n, QUEUE_DELAYED, "4.3.0", text);
+}
+
+/*
+ * Who took the mail in knew the recipient: if we do not, its table may have been
+ * replaced since we read it. That is found out before anything is decided.
+ */
+static enum dict_result
+look_up_mailbox(struct message *m, const struct route *r,
+    struct mailbox_place *place_r, struct why *why)
+{
+	struct span rcpt = span_str(r->rcpt);
+	enum dict_result found = routing_mailbox(qmgr.settings->routing, rcpt,
+	    m->arena, place_r, why);
+
+	if (found == DICT_ABSENT && tables_refresh())
+		found = routing_mailbox(qmgr.settings->routing, rcpt, m->arena,
+		    place_r, why);
+	if (found == DICT_ABSENT)
+		found = authd_place(rcpt, m->arena, place_r, why);
+	return found;
+}
+
+/* Finds the mailbox. False: there is a verdict instead. */
+static bool
+find_mailbox(struct message *m, size_t n, const struct route *r)
+{
+	struct recipient *to = &m->body->rcpts[n];
+	struct mailbox_place place;
+	char text[512];
+	struct why why;
+
+	switch (look_up_mailbox(m, r, &place, &why)) {
+	case DICT_FOUND:
+		to->root = place.root;
+		to->path = place.path;
+		to->uid = place.uid;
+		to->gid = place.gid;
+		return true;
+	case DICT_ABSENT:
+		snprintf(text, sizeof(text), "unknown user: \"%.300s\"",
+		    r->rcpt);
+		decide_here(m, n, QUEUE_BOUNCED, "5.1.1", text);
+		return false;
+	case DICT_TEMPFAIL:
+		break;
+	}
+	log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
+	decide_here(m, n, QUEUE_DELAYED, "4.3.5",
+	    "mail system configuration error");
+	return false;
+}
+
+/*
+ * The destination's name: the next hop, and of mailboxes whose they are, as one
+ * request goes to one owner; with a recipient limit of 1 it is the recipient.
+ */
+static struct span
+name_destination(const struct recipient *to, const struct transport *t,
+    char *name, size_t max)
+{
+	const char *what = t->limits.rcpt_limit == 1 ? to->rcpt : to->nexthop;
+	int len;
+
+	if (to->root)
+		len = snprintf(name, max, "%s %lu:%lu", what,
+		    (unsigned long)to->uid, (unsigned long)to->gid);
+	else
+		len = snprintf(name, max, "%s", what);
+	return (struct span){ name, (size_t)len < max ? (size_t)len : max - 1 };
+}
+
+static void
+schedule(struct message *m, size_t n, const struct route *r, struct batch *b)
+{
+	struct transport *t = get_transport(r->transport);
+	struct destination *d;
+	char name[768], text[512];
+	struct span key;
+
+	if (!t) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.5",
+		    "mail system configuration error");
+		return;
+	}
+	key = name_destination(&m->body->rcpts[n], t, name, sizeof(name));
+	d = transport_find(t, key);
+	if (d && destination_is_dead(d)) {
+		snprintf(text, sizeof(text),
+		    "delivery temporarily suspended: %s", d->reason);
+		decide_here(m, n, QUEUE_DELAYED, "4.4.1", text);
+		return;
+	}
+	scheduler_add(b, t, key, (uint32_t)n);
+}
+
+/*
+ * All recipients go where a table has sent the message: "transport:nexthop", or
+ * each to his domain. False: there is no memory to say so.
+ */
+static bool
+use_filter(struct message *m, struct route *r)
+{
+	struct span nexthop = m->body->m.envelope.filter;
+	struct span transport = span_cut(&nexthop, ':');
+	const char *at = strrchr(r->rcpt, '@');
+
+	if (transport.n == 0)
+		return true;
+	r->class = CLASS_DEFAULT;
+	r->transport = arena_dup(m->arena, transport);
+	if (nexthop.n > 0)
+		r->nexthop = arena_dup(m->arena, nexthop);
+	else if (at)
+		r->nexthop = at + 1;
+	return r->transport && r->nexthop;
+}
+
+static void
+take(struct message *m, size_t n, const struct route *r, struct batch *b)
+{
+	if (m->body->m.envelope.flags & QUEUE_VERIFY)
+		decide_verified(m, n, r->transport, r->nexthop);
+	else
+		schedule(m, n, r, b);
+}
+
+/* By what its route says; or it has a verdict here and now. */
+static void
+send_by(struct message *m, size_t n, const struct route *r, struct batch *b)
+{
+	struct recipient *to = &m->body->rcpts[n];
+
+	to->rcpt = r->rcpt;
+	to->nexthop = r->nexthop;
+	if (conf_list_has(qmgr.settings->defer_transports, r->transport))
+		decide_here(m, n, QUEUE_DELAYED, "4.3.2", "deferred transport");
+	else if (decide_built_in(m, n, r))
+		;
+	else if (strcmp(r->transport, "virtual") == 0) {
+		if (find_mailbox(m, n, r))
+			take(m, n, r, b);
+	} else if (fleet_find(r->transport))
+		take(m, n, r, b);
+	else
+		decide_unserved(m, n, r);
+}
+
+static void
+route_one(struct message *m, size_t n, struct batch *b)
+{
+	struct recipient *to = &m->body->rcpts[n];
+	struct route r;
+	struct why why;
+
+	to->open = true;
+	to->passed = false;
+	if (routing_resolve(qmgr.settings->routing, m->body->m.rcpts[n].addr,
+		m->arena, &r, &why) != DICT_FOUND) {
+		log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
+		decide_here(m, n, QUEUE_DELAYED, "4.3.0",
+		    "address resolver failure");
+		return;
+	}
+	if (!use_filter(m, &r)) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.0", "out of memory");
+		return;
+	}
+	send_by(m, n, &r, b);
+}
+
+/* Each entry that was made holds the message. */
+static void
+end_batch(struct message *m, struct batch *b)
+{
+	for (struct link *l = b->jobs.next; l != &b->jobs; l = l->next)
+		m->refs += container_of(l, struct job, in_batch)->entries;
+	scheduler_end(b);
+}
+
+void
+route_anew(struct message *m, size_t n, struct span transport, struct span rcpt)
+{
+	struct recipient *to = &m->body->rcpts[n];
+	struct span rest = transport, name = span_cut(&rest, ':');
+	struct route r = {
+		.transport = arena_dup(m->arena, name),
+		.nexthop = arena_dup(m->arena, rest),
+		.rcpt = arena_dup(m->arena, rcpt),
+	};
+	struct span local, domain = { 0 };
+	struct batch b;
+
+	if (rest.n == 0 && address_cut(rcpt, &local, &domain))
+		r.nexthop = arena_dup(m->arena, domain);
+	if (to->passed || !r.transport || !r.nexthop || !r.rcpt) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.5",
+		    "mail for local goes in a circle of transports");
+		return;
+	}
+	to->passed = true;
+	scheduler_begin(&qmgr.scheduler, &b, m,
+	    m->body->m.envelope.arrived / 1000000);
+	send_by(m, n, &r, &b);
+	end_batch(m, &b);
+}
+
+void
+route_open(struct message *m)
+{
+	const struct queue_message *q = &m->body->m;
+	struct batch b;
+
+	scheduler_begin(&qmgr.scheduler, &b, m, q->envelope.arrived / 1000000);
+	for (size_t i = 0; i < q->n; i++)
+		if (q->states[i].verdict == QUEUE_PENDING ||
+		    q->states[i].verdict == QUEUE_DELAYED)
+			route_one(m, i, &b);
+	end_batch(m, &b);
+}
