@@ -39,8 +39,8 @@ static struct log_client
 log_client(const struct client *c)
 {
 	return (struct log_client){
-		c->is_local ? SPAN("local") : SPAN("unknown"),
-		span_str(c->addr),
+		.name = c->is_local ? SPAN("local") : SPAN("unknown"),
+		.addr = span_str(c->addr),
 	};
 }
 

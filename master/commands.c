@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{ "broker", COMMAND_SINGLE, NULL },
 	{ "authd", COMMAND_SINGLE, NULL },
 	{ "imapd", COMMAND_WORKERS, NULL },
+	{ "metrics", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
 	{ "lmtpd", COMMAND_WORKERS, NULL },
 	{ "dnsd", COMMAND_ONE, NULL },

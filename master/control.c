@@ -14,7 +14,8 @@
 enum {
 	ASK_TIME = 10 * 1000, /* ms, for all that one client wants */
 	KEEP_MAX = 1 << 20,
-	ANSWER_MAX = 1024,
+	ANSWER_MAX = 8192,
+	COUNTERS_MAX = 4096, /* for all there are */
 };
 
 static _Atomic int64_t *shared_clock;
@@ -28,7 +29,7 @@ control_set_clock(_Atomic int64_t *clock)
 static void
 send_end(struct channel *ch, uint32_t id)
 {
-	char packet[ANSWER_MAX];
+	char packet[64];
 	struct buf b;
 
 	buf_init(&b, packet, sizeof(packet));
@@ -54,7 +55,7 @@ static void
 send_state(const struct services_state *s, void *arg)
 {
 	int64_t sessions = s->sessions < 0 ? 0 : s->sessions;
-	char packet[ANSWER_MAX], text[ANSWER_MAX / 2];
+	static char packet[ANSWER_MAX], text[COUNTERS_MAX];
 	struct buf b, counters;
 
 	buf_init(&counters, text, sizeof(text));
@@ -65,6 +66,7 @@ send_state(const struct services_state *s, void *arg)
 	msg_put_u64(&b, MSG_FIELD_WORKERS, s->workers);
 	msg_put_u64(&b, MSG_FIELD_GENERATION, s->generation);
 	msg_put_u64(&b, MSG_FIELD_SESSIONS, (uint64_t)sessions);
+	msg_put_str(&b, MSG_FIELD_TYPE, span_str(s->type));
 	msg_put_opt(&b, MSG_FIELD_TEXT, span_str(s->text));
 	msg_put_opt(&b, MSG_FIELD_COUNTERS, buf_span(&counters));
 	if (msg_end(&b, 0))

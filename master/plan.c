@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@ enum {
 	OVERRIDES_MAX = 250, /* that a daemon can take */
 	WORKERS_MAX = 32, /* of three generations and more in the table */
 	ALWAYS_MAX = 5, /* services that run whatever master.cf says */
+	DESCRIPTORS_OWN = 64, /* of a process, beside those of its sessions */
 };
 
 static const struct conf_field fields[] = {
@@ -165,7 +167,8 @@ count_workers(struct plan *p, struct plan_service *s, struct why *why)
 	const char *name = text(p, "1_service_workers", s->name, "");
 	int err = 0;
 
-	if (is_alone(s->command)) {
+	/* Of metrics, one process is enough for all who ask. */
+	if (is_alone(s->command) || strcmp(s->command->name, "metrics") == 0) {
 		s->workers = 1;
 		return 0;
 	}
@@ -308,6 +311,35 @@ add_missing(struct plan *p, struct why *why)
 	return err;
 }
 
+/*
+ * A session has a descriptor or two, of its client and of a file or a mailbox, and
+ * one process may come to have all of a service.
+ */
+static void
+note_descriptors(const struct plan *p, plan_note_fn *note, void *arg)
+{
+	struct rlimit r;
+	char what[256];
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct plan_service *s = &p->services[i];
+		int64_t wanted = 2 * s->maxproc + DESCRIPTORS_OWN;
+
+		if (strcmp(s->type, "inet") != 0 ||
+		    (rlim_t)wanted <= r.rlim_max)
+			continue;
+		snprintf(what, sizeof(what),
+		    "service %s: %lld sessions (maxproc) may need %lld open "
+		    "files, and a process may have %lld here: raise the hard "
+		    "limit (ulimit -Hn, LimitNOFILE=)",
+		    s->name, (long long)s->maxproc, (long long)wanted,
+		    (long long)r.rlim_max);
+		note(what, arg);
+	}
+}
+
 static int
 fill(struct plan *p, const char *dir, plan_note_fn *note, void *arg,
     struct why *why)
@@ -342,6 +374,7 @@ plan_load(const char *dir, plan_note_fn *note, void *arg, struct why *why)
 	p->arena = arena_new(MEMORY_MAX);
 	if (fill(p, dir, note, arg, why) < 0)
 		return plan_free(p);
+	note_descriptors(p, note, arg);
 	return p;
 }
 

@@ -3,10 +3,17 @@
  * or JSON of them and writes it to maillog_file, or to syslog. It is the only
  * reader, and it reads all there is before it writes, so that nobody else's
  * line finds the stream full.
+ *
+ * It also keeps the last events in a ring (trace/ring.h), which posttrace reads by
+ * itself: who looks into the past asks nothing of this process. The log does not
+ * depend on the ring: without room for it there is a warning, and no ring.
  */
 #include "base/log.h"
 #include "master/logfile.h"
+#include "master/tally.h"
 #include "service/service.h"
+#include "trace/keys.h"
+#include "trace/ring.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -20,15 +27,25 @@ enum {
 	GATHER_MS = 20, /* for lines to come together; the stream has room */
 };
 
+static struct params {
+	struct logfile_params log;
+	const char *data_directory;
+	int64_t trace_ring_size;
+} params;
+
 static const struct conf_field fields[] = {
 	CONF_FIELD(CONF_STR, struct logfile_params, maillog_file),
 	CONF_FIELD(CONF_LIST, struct logfile_params, maillog_file_prefixes),
 	CONF_FIELD(CONF_ENUM, struct logfile_params, maillog_file_permissions),
 	CONF_FIELD(CONF_ENUM, struct logfile_params, log_format),
 	CONF_FIELD(CONF_STR, struct logfile_params, mail_owner),
+	CONF_FIELD(CONF_STR, struct params, data_directory),
+	CONF_FIELD(CONF_SIZE, struct params, trace_ring_size),
 };
+_Static_assert(offsetof(struct params, log) == 0, "its fields come first");
 
-static struct logfile_params params;
+static struct trace_ring *ring;
+static char ring_path[1024]; /* of ->data_directory, which does not change */
 
 /* The output: of the thread that drains, or of the one that reloads. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,25 +55,56 @@ warm_up(const struct conf *c, struct why *why)
 {
 	char path[1024];
 
-	snprintf(path, sizeof(path), "%s", params.maillog_file);
+	snprintf(path, sizeof(path), "%s", params.log.maillog_file);
 	if (path[0])
 		sandbox_allow(dirname(path), true);
-	return logfile_open(c, &params, why);
+	sandbox_allow(params.data_directory, true);
+	snprintf(ring_path, sizeof(ring_path), "%s/trace",
+	    params.data_directory);
+	return logfile_open(c, &params.log, why);
+}
+
+/* By the one whose file it is to be: not by root. */
+static void
+open_ring(int64_t size)
+{
+	struct why why;
+
+	ring = trace_ring_close(ring);
+	if (size == 0)
+		return;
+	ring = trace_ring_make(ring_path, (uint64_t)size, &why);
+	if (!ring)
+		log_warning("no events are kept for posttrace: %s", why.text);
 }
 
 /* The file was put aside, or is to be another. */
 static int
 reload(struct conf *c, struct why *why)
 {
-	struct logfile_params p;
+	struct params p;
 	int err = conf_get_struct(c, fields, COUNT_OF(fields), &p, why);
 
 	if (err)
 		return err;
 	pthread_mutex_lock(&lock);
-	err = logfile_open(c, &p, why);
+	err = logfile_open(c, &p.log, why);
+	if (!err && p.trace_ring_size != params.trace_ring_size) {
+		params.trace_ring_size = p.trace_ring_size;
+		open_ring(p.trace_ring_size);
+	}
 	pthread_mutex_unlock(&lock);
 	return err;
+}
+
+static void
+remember(const struct log_record *r, struct span packet)
+{
+	struct span keys[TRACE_KEYS_MAX];
+
+	if (ring && r->level != LOG_LEVEL_DEBUG)
+		trace_ring_add(ring, r->time, packet, keys,
+		    trace_keys(r, keys, COUNT_OF(keys)));
 }
 
 static void
@@ -64,8 +112,11 @@ put(struct span packet)
 {
 	struct log_record r;
 
-	if (log_decode(packet, &r))
-		logfile_put(&r);
+	if (!log_decode(packet, &r))
+		return;
+	logfile_put(&r);
+	tally_line(&r);
+	remember(&r, packet);
 }
 
 /* Returns how many packets there were. */
@@ -101,6 +152,15 @@ drain(void *arg)
 }
 
 static void
+begin(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&lock);
+	open_ring(params.trace_ring_size);
+	pthread_mutex_unlock(&lock);
+}
+
+static void
 serve(void *arg)
 {
 	struct task_wait w[] = {
@@ -109,6 +169,7 @@ serve(void *arg)
 	};
 
 	(void)arg;
+	task_offload(TASK_DISK, begin, NULL);
 	while (!service_stopping() &&
 	    task_wait_any(w, COUNT_OF(w), TASK_NEVER) == TASK_READY) {
 		task_offload(TASK_DISK, drain, NULL);

@@ -5,13 +5,14 @@
 #include "base/clock.h"
 #include "base/help.h"
 #include "base/scan.h"
-#include "base/sock.h"
 #include "conf/params.h"
 #include "master/dirs.h"
+#include "master/openmetrics.h"
 #include "master/pidfile.h"
 #include "master/plan.h"
 #include "master/selfcheck.h"
-#include "service/msg.h"
+#include "master/state.h"
+#include "master/top.h"
 #include "service/sandbox.h"
 
 #include <errno.h>
@@ -31,7 +32,6 @@
 enum {
 	STOP_TIME = 20 * 1000, /* ms: master's own patience, and some more */
 	STOP_PAUSE = 20,
-	ANSWER_TIME = 5000,
 	FAILED = 1,
 };
 
@@ -45,6 +45,8 @@ static const char help[] =
     "  abort            ends it at once\n"
     "  reload           has it read its configuration anew\n"
     "  status           says what runs, and counts it\n"
+    "  metrics          counts all, in the form that monitoring reads\n"
+    "  top              shows how busy it is, again and again\n"
     "  check            says what is wrong with the configuration, and what in it\n"
     "                   has no effect\n"
     "  set-permissions  makes the directories and gives commands their group\n"
@@ -243,58 +245,40 @@ print_state(const struct msg_in *in)
 {
 	struct span name = msg_str(in, MSG_FIELD_SERVICE);
 	struct span text = msg_str(in, MSG_FIELD_TEXT);
-	struct span counters = msg_str(in, MSG_FIELD_COUNTERS);
+	struct span counters = msg_str(in, MSG_FIELD_COUNTERS), word;
+	const char *gap = "  ";
 
-	printf("%-24.*s %7" PRIu64 " %10" PRIu64 " %8" PRIu64 "%s%.*s%s%.*s\n",
+	printf("%-24.*s %7" PRIu64 " %10" PRIu64 " %8" PRIu64 "%s%.*s",
 	    (int)name.n, name.p, msg_u64(in, MSG_FIELD_WORKERS),
 	    msg_u64(in, MSG_FIELD_GENERATION), msg_u64(in, MSG_FIELD_SESSIONS),
-	    text.n ? "  " : "", (int)text.n, text.p, counters.n ? "  " : "",
-	    (int)counters.n, counters.p);
+	    text.n ? "  " : "", (int)text.n, text.p);
+	for (; take_word(&counters, &word); take_blanks(&counters)) {
+		if (memchr(word.p, '.', word.n))
+			continue; /* of a table: for programs */
+		printf("%s%.*s", gap, (int)word.n, word.p);
+		gap = " ";
+	}
+	putchar('\n');
 }
 
-/* Returns whether the answer has come to its end. */
-static bool
-read_answers(int fd)
+static void
+print_answer(const struct msg_in *in, void *arg)
 {
-	static char packet[MSG_MAX];
-	int fds[SOCK_FDS_MAX];
-	struct msg_in in;
-	ssize_t len;
-	size_t n;
-
-	while (sock_wait_input(fd, ANSWER_TIME)) {
-		len = sock_recv(fd, packet, sizeof(packet), fds, &n);
-		while (len > 0 && n > 0)
-			close(fds[--n]);
-		if (len == -EAGAIN)
-			continue;
-		if (len <= 0 ||
-		    !msg_read((struct span){ packet, (size_t)len }, &in))
-			return false;
-		if (in.type == MSG_LAST)
-			return true;
-		if (in.type == MSG_SERVICE_STATUS)
-			print_state(&in);
-	}
-	return false;
+	(void)arg;
+	if (in->type == MSG_SERVICE_STATUS)
+		print_state(in);
 }
 
 static int
 ask(struct buf *request)
 {
-	int fd;
-	bool ok;
+	struct why why;
 
-	if (!msg_end(request, 0))
-		return complain("the request is too long");
 	if (chdir(params.queue_directory) < 0)
 		return complain(strerror(errno));
-	fd = sock_unix_connect("private/master");
-	if (fd < 0)
-		return complain(strerror(-fd));
-	ok = sock_send(fd, buf_span(request), NULL, 0) == 0 && read_answers(fd);
-	close(fd);
-	return ok ? 0 : complain("master does not answer");
+	return state_ask(request, print_answer, NULL, &why) < 0
+	    ? complain(why.text)
+	    : 0;
 }
 
 static int
@@ -316,6 +300,52 @@ status(char **args)
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, MSG_STATUS_ALL, 0);
 	return ask(&b);
+}
+
+/* Where the state is asked for. */
+static int
+enter_queue(void)
+{
+	if (load())
+		return FAILED;
+	if (find_master() == 0)
+		return complain("is not running");
+	if (chdir(params.queue_directory) < 0)
+		return complain(strerror(errno));
+	return 0;
+}
+
+static int
+metrics(char **args)
+{
+	static char text[OPENMETRICS_MAX];
+	static struct state state;
+	struct why why;
+	struct buf b;
+
+	(void)args;
+	if (enter_queue())
+		return FAILED;
+	if (state_read(&state, &why) < 0)
+		return complain(why.text);
+	buf_init(&b, text, sizeof(text));
+	openmetrics_put(&b, &state);
+	fwrite(b.p, 1, b.n, stdout);
+	return b.overflow || fflush(stdout) ? FAILED : 0;
+}
+
+static int
+top(char **args)
+{
+	struct top_options o;
+	struct why why;
+
+	if (!top_options(args, &o))
+		return complain("top: -b for no terminal, -n N: so many times, "
+				"-d SECONDS between two");
+	if (enter_queue())
+		return FAILED;
+	return top_run(&o, &why) < 0 ? complain(why.text) : 0;
 }
 
 #ifdef TEST_HOOKS
@@ -540,6 +570,8 @@ static const struct verb {
 	{ "abort", abort_all },
 	{ "reload", reload },
 	{ "status", status },
+	{ "metrics", metrics },
+	{ "top", top },
 	{ "check", check },
 	{ "set-permissions", set_permissions },
 #ifdef TEST_HOOKS

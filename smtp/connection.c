@@ -1,6 +1,7 @@
 #include "smtp/connection.h"
 
 #include "base/log.h"
+#include "service/counters.h"
 #include "service/service.h"
 #include "smtp/content.h"
 #include "smtp/params.h"
@@ -318,6 +319,7 @@ shake_hands(struct connection *c, struct job *j)
 	enum stream_result r = stream_starttls(c->stream, c->tls, c->host,
 	    task_after(params.tls.timeout), &f);
 
+	counter_add(r == STREAM_OK ? COUNTER_TLS : COUNTER_TLS_FAILED, 1);
 	switch (r) {
 	case STREAM_OK:
 		log_tls(c, &f);

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "sasl/client.h"
+#include "service/counters.h"
 #include "smtpd/backend.h"
 #include "smtpd/params.h"
 
@@ -36,6 +37,7 @@ backend_auth(struct sasl_exchange **x, const struct smtpd_session *s,
 	switch (ask(*x, s, c)) {
 	case SASL_ANSWER_OK:
 		a.result = SMTPD_AUTH_OK;
+		counter_add(COUNTER_LOGINS, 1);
 		break;
 	case SASL_ANSWER_CONTINUE:
 		a.result = SMTPD_AUTH_CHALLENGE;
@@ -43,6 +45,7 @@ backend_auth(struct sasl_exchange **x, const struct smtpd_session *s,
 	case SASL_ANSWER_FAIL:
 	case SASL_ANSWER_ABSENT:
 		a.result = SMTPD_AUTH_FAILED;
+		counter_add(COUNTER_LOGINS_FAILED, 1);
 		break;
 	case SASL_ANSWER_TEMPFAIL:
 		break;

@@ -389,6 +389,12 @@ backend_has_room(uint64_t size)
 }
 
 void
+backend_shook_hands(bool done)
+{
+	counter_add(done ? COUNTER_TLS : COUNTER_TLS_FAILED, 1);
+}
+
+void
 backend_refused(void)
 {
 	counter_add(COUNTER_REJECTS, 1);

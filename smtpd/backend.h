@@ -35,6 +35,7 @@ enum backend_bare_lf {
 struct backend_client {
 	char name[BACKEND_NAME_MAX]; /* "unknown" */
 	char addr[ADDR_TEXT_MAX];
+	uint64_t connection; /* its name in events */
 	struct addr peer;
 	bool is_ours; /* in mynetworks */
 	bool counted;
@@ -105,5 +106,8 @@ struct backend_mail *backend_mail_free(struct backend_mail *m);
 
 /* A refusal was logged: counts it for `postrider status`. */
 void backend_refused(void);
+
+/* Counts a handshake of TLS that was done, or failed. */
+void backend_shook_hands(bool done);
 
 #endif

@@ -41,6 +41,7 @@ handshake(struct stream *s, const struct backend_tls *tls,
 	enum stream_result r = stream_starttls(s, tls->context, NULL,
 	    task_after(tls->timeout), facts_r);
 
+	backend_shook_hands(r == STREAM_OK);
 	if (r == STREAM_OK && tls->log_level > 0)
 		log_facts(facts_r, client);
 	if (r == STREAM_OK)

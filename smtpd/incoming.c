@@ -161,8 +161,11 @@ log_mail(const struct backend_mail *m)
 {
 	struct span id = span_str(m->in->id.text), none = { 0 };
 	struct span user = session_user(m->session);
-	struct log_client client = { span_str(m->client->name),
-		span_str(m->client->addr) };
+	struct log_client client = {
+		.name = span_str(m->client->name),
+		.addr = span_str(m->client->addr),
+		.connection = m->client->connection,
+	};
 
 	log_hold();
 	maillog_client(id, &client, user.n ? m->session->auth.mech : none,

@@ -1,5 +1,6 @@
 #include "smtpd/serve.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "mail/maillog.h"
 #include "net/stream.h"
@@ -8,6 +9,7 @@
 #include "task/task.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
 	IN_MAX = 4096,
@@ -16,6 +18,8 @@ enum {
 	LINE_LEAST = 512, /* RFC 5321, section 4.5.3.1.4 */
 	GOODBYE_MS = 2000,
 	TXN_LIMIT = 1 << 20, /* bytes of a transaction's addresses */
+	RULE_MAX = 256,
+	PID_BITS = 22, /* of the largest process ID there can be */
 };
 
 /* All there is of a client; it lives on the stack of its task. */
@@ -30,13 +34,17 @@ struct client {
 	struct tls_facts tls;
 	uint64_t data_bytes;
 	bool said_bare_lf;
+	struct span rule; /* that refuses, while that is logged */
 };
 
 static struct log_client
 log_client(const struct client *c)
 {
-	return (
-	    struct log_client){ span_str(c->who.name), span_str(c->who.addr) };
+	return (struct log_client){
+		.name = span_str(c->who.name),
+		.addr = span_str(c->who.addr),
+		.connection = c->who.connection,
+	};
 }
 
 /* Something that a rule says of the client or his mail. */
@@ -54,6 +62,7 @@ log_word(struct client *c, const char *what, struct span reply)
 	    .rcpt = s->facts.rcpt,
 	    .proto = session_protocol(s),
 	    .helo = s->facts.helo,
+	    .rule = c->rule,
 	});
 }
 
@@ -182,6 +191,24 @@ take_line(struct client *c)
 	return true;
 }
 
+/* "smtpd_sender_restrictions: check_sender_access hash:/t (a@b)" */
+static struct span
+describe_rule(const struct access_verdict *v)
+{
+	/* Nothing waits before it is logged: one is enough for all tasks. */
+	static char text[RULE_MAX];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	if (v->action == ACCESS_PERMIT || !v->rule)
+		return SPAN("");
+	buf_putf(&b, "%s: %s", v->list ? v->list : "", v->rule);
+	if (v->table)
+		buf_putf(&b, " %s%s%s%s", v->table, v->key[0] ? " (" : "",
+		    v->key, v->key[0] ? ")" : "");
+	return buf_span(&b);
+}
+
 static void
 ask_access(struct client *c)
 {
@@ -190,8 +217,10 @@ ask_access(struct client *c)
 	struct access_verdict v = { 0 };
 
 	backend_access(&s->facts, s->lists, &v, note, c);
+	c->rule = describe_rule(&v);
 	session_access(s, &v);
 	log_step(c, before);
+	c->rule = SPAN("");
 }
 
 static void
@@ -416,6 +445,28 @@ greet_and_converse(struct client *c, bool welcome)
 	converse(c);
 }
 
+/* Unlike any other within seven weeks, also that of another process. */
+static uint64_t
+name_connection(void)
+{
+	static int64_t last;
+	int64_t now = clock_wall();
+
+	last = now > last ? now : last + 1;
+	return (uint64_t)last << PID_BITS |
+	    ((uint64_t)getpid() & (BIT(PID_BITS) - 1));
+}
+
+static void
+log_begin(struct client *c)
+{
+	struct log_client client;
+
+	c->who.connection = name_connection();
+	client = log_client(c);
+	maillog_connect(&client);
+}
+
 void
 serve_client(int fd, const struct addr *peer)
 {
@@ -428,9 +479,8 @@ serve_client(int fd, const struct addr *peer)
 		.times = backend_times(),
 	};
 	bool welcome = backend_came(peer, &c.who);
-	struct log_client client = log_client(&c);
 
-	maillog_connect(&client);
+	log_begin(&c);
 	greet_and_converse(&c, welcome);
 	c.mail = backend_mail_free(c.mail);
 	backend_auth_free(c.auth);

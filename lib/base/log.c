@@ -290,6 +290,10 @@ tell_lost(struct span tag)
 		LOG_FIELD_TEXT,
 		{ text, (size_t)len },
 	};
+	r.fields[r.n++] = (struct log_field){
+		LOG_FIELD_LOST,
+		{ text, strcspn(text, " ") },
+	};
 	if (send_record(&r) > 0)
 		atomic_fetch_add(&lost, n);
 }

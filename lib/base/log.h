@@ -35,6 +35,7 @@ enum log_field_name {
 	LOG_FIELD_TAG = 1, /* "postrider/smtpd" */
 	LOG_FIELD_ID, /* the queue ID */
 	LOG_FIELD_TEXT,
+	LOG_FIELD_LOST, /* how many lines there was no room for */
 	LOG_FIELD_OWN = 16,
 };
 

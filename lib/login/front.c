@@ -8,6 +8,7 @@
 #include "mail/maillog.h"
 #include "net/addr.h"
 #include "sasl/client.h"
+#include "service/counters.h"
 #include "service/tls.h"
 
 #include <errno.h>
@@ -188,6 +189,7 @@ log_login(const struct front_client *c, pid_t pid)
 
 	g.mailbox_pid = (uint64_t)pid;
 	maillog_login(&g);
+	counter_add(COUNTER_LOGINS, 1);
 }
 
 void
@@ -235,6 +237,7 @@ front_starttls(struct front_client *c)
 
 	r = stream_starttls(c->stream, front.tls.context, NULL,
 	    by < c->by ? by : c->by, facts);
+	counter_add(r == STREAM_OK ? COUNTER_TLS : COUNTER_TLS_FAILED, 1);
 	if (r == STREAM_OK) {
 		c->tls = c->clear_too = true;
 		log_tls(c, facts);
@@ -272,6 +275,7 @@ answer_of(struct front_client *c, enum sasl_result r)
 	case SASL_ANSWER_FAIL:
 	case SASL_ANSWER_ABSENT:
 		o->failures++;
+		counter_add(COUNTER_LOGINS_FAILED, 1);
 		return FRONT_DENIED;
 	case SASL_ANSWER_TEMPFAIL:
 		log_warning("unknown[%s]: login is not possible now: %.*s",

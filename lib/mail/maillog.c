@@ -23,6 +23,7 @@ struct line {
 	const char *tag; /* the whole of it, in place of our name */
 	size_t n;
 	struct log_field fields[LOG_FIELDS_MAX];
+	char connection[NUMBER_MAX];
 };
 
 /* Adds a field, also an empty one; with ->p NULL there is none. */
@@ -46,6 +47,13 @@ add_client(struct line *l, const struct log_client *c)
 {
 	add(l, MAILLOG_FIELD_CLIENT_NAME, c->name);
 	add(l, MAILLOG_FIELD_CLIENT_ADDR, c->addr);
+	if (c->connection) {
+		struct buf b;
+
+		buf_init(&b, l->connection, sizeof(l->connection));
+		buf_putf(&b, "%" PRIx64, c->connection);
+		add(l, MAILLOG_FIELD_CONNECTION, buf_span(&b));
+	}
 }
 
 static void
@@ -125,7 +133,7 @@ void
 maillog_delivery(const struct log_delivery *d)
 {
 	char delay_text[MAILLOG_TIME_MAX], delays_text[4 * MAILLOG_TIME_MAX];
-	char use_text[NUMBER_MAX];
+	char use_text[NUMBER_MAX], uid[NUMBER_MAX], validity[NUMBER_MAX];
 	struct line l = { .event = MAILLOG_DELIVERY, .service = d->service };
 	struct buf delay, delays;
 
@@ -147,6 +155,12 @@ maillog_delivery(const struct log_delivery *d)
 	add(&l, MAILLOG_FIELD_DSN, d->dsn);
 	add(&l, MAILLOG_FIELD_STATUS, span_str(statuses[d->status]));
 	add(&l, MAILLOG_FIELD_REASON, d->text);
+	add_if_any(&l, MAILLOG_FIELD_MAILBOX, d->mailbox);
+	if (d->uid) {
+		add(&l, MAILLOG_FIELD_UIDVALIDITY,
+		    put_number(validity, d->uidvalidity));
+		add(&l, MAILLOG_FIELD_MAILBOX_UID, put_number(uid, d->uid));
+	}
 	send_line(&l);
 }
 
@@ -272,6 +286,7 @@ maillog_reject(const struct log_reject *r)
 	add(&l, MAILLOG_FIELD_TO, r->rcpt);
 	add_if_any(&l, MAILLOG_FIELD_PROTO, r->proto);
 	add_if_any(&l, MAILLOG_FIELD_HELO, r->helo);
+	add_if_any(&l, MAILLOG_FIELD_RULE, r->rule);
 	send_line(&l);
 }
 

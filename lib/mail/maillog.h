@@ -55,6 +55,11 @@ struct log_delivery {
 	struct span dsn;
 	enum delivery_status status;
 	struct span text;
+
+	/* Where it lies, which no text says; empty, 0: not known. */
+	struct span mailbox;
+	uint32_t uidvalidity;
+	uint32_t uid;
 };
 void maillog_delivery(const struct log_delivery *d);
 
@@ -75,10 +80,14 @@ void maillog_submitted(struct span id, uint64_t uid, struct span sender);
 void maillog_notification(struct span id, struct span report,
     struct span new_id);
 
-/* Who is connected: "unknown" and "203.0.113.9". */
+/*
+ * Who is connected: "unknown" and "203.0.113.9"; and a name for the connection,
+ * which is in no text: it says which events belong together.
+ */
 struct log_client {
 	struct span name;
 	struct span addr;
+	uint64_t connection; /* 0: none */
 };
 /* connect from NAME[ADDR] */
 void maillog_connect(const struct log_client *c);
@@ -104,6 +113,7 @@ struct log_reject {
 	struct span rcpt;
 	struct span proto;
 	struct span helo;
+	struct span rule; /* what decided; not in the text; may be empty */
 };
 void maillog_reject(const struct log_reject *r);
 

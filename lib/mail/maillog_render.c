@@ -17,6 +17,7 @@ static const struct {
 	{ LOG_FIELD_TAG, TEXT, SPAN_INIT("tag") },
 	{ LOG_FIELD_ID, TEXT, SPAN_INIT("id") },
 	{ LOG_FIELD_TEXT, TEXT, SPAN_INIT("text") },
+	{ LOG_FIELD_LOST, NUMBER, SPAN_INIT("lost") },
 #define LOGFIELD(name, number, text, kind) { number, kind, SPAN_INIT(text) },
 #include "mail/maillog.def"
 #undef LOGFIELD

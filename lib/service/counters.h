@@ -16,7 +16,7 @@ enum counter {
 	COUNTERS_N,
 };
 
-/* In a daemon, from any thread, after the frame has begun. */
+/* In a daemon, from any thread; before the frame has begun nothing counts. */
 void counter_add(enum counter c, uint64_t n);
 
 /* "sessions" */

@@ -17,7 +17,7 @@
 
 enum {
 	LIMITS_ROWS = 4096,
-	LIMITS_COUNTERS = 32, /* that only grow; see counters.h */
+	LIMITS_COUNTERS = 64, /* that only grow; see counters.h */
 	LIMITS_COLUMNS = 64, /* workers of a service, of all generations */
 };
 

@@ -241,6 +241,13 @@ outcome_of(const struct store_target *t)
 	return o;
 }
 
+/* Where it lies, if it does. */
+static struct span
+mailbox_of(const struct store_target *t)
+{
+	return t->result == STORE_OK ? t->mailbox : SPAN("");
+}
+
 void
 job_log(const struct job *j)
 {
@@ -261,6 +268,9 @@ job_log(const struct job *j)
 		    .dsn = span_str(o.dsn),
 		    .status = o.status,
 		    .text = span_str(o.text),
+		    .mailbox = mailbox_of(&j->targets[i]),
+		    .uidvalidity = j->targets[i].uidvalidity,
+		    .uid = j->targets[i].uid,
 		});
 	}
 }

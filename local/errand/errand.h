@@ -66,6 +66,10 @@ struct errand_result {
 	uint64_t status; /* enum delivery_status; READ: enum dict_result */
 	const char *dsn;
 	char text[900];
+
+	/* Of a mail in a Maildir: where it lies; uid 0: nowhere. */
+	uint32_t uidvalidity;
+	uint32_t uid;
 };
 
 void errand_read(const struct errand *e, struct errand_result *r,

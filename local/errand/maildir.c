@@ -46,6 +46,10 @@ errand_maildir(const struct errand *e, struct errand_result *r)
 	s = find_store(home, &t.why);
 	if (s)
 		store_deliver(s, &content, &t, 1);
+	if (t.result == STORE_OK) {
+		r->uidvalidity = t.uidvalidity;
+		r->uid = t.uid;
+	}
 	if (t.result == STORE_OK)
 		errand_fail(r, DELIVERY_SENT, "2.0.0", "delivered to maildir");
 	else

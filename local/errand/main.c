@@ -113,6 +113,12 @@ answer(const struct errand *e, const struct errand_result *r, struct buf *out)
 	msg_put_u64(out, MSG_FIELD_KIND, e->kind);
 	msg_put_opt(out, MSG_FIELD_DSN, span_str(r->dsn));
 	msg_put_opt(out, MSG_FIELD_TEXT, span_str(r->text));
+	if (r->uid) {
+		msg_put_opt(out, MSG_FIELD_MAILBOX,
+		    msg_str(&e->in, MSG_FIELD_FILE));
+		msg_put_u64(out, MSG_FIELD_UIDVALIDITY, r->uidvalidity);
+		msg_put_u64(out, MSG_FIELD_MAILBOX_UID, r->uid);
+	}
 	return msg_end(out, 0) &&
 	    sock_send(FDS_PARENT, buf_span(out), NULL, 0) == 0;
 }

@@ -79,6 +79,9 @@ job_verdict(const struct mail *m, const struct msg_in *in)
 						  : DELIVERY_DEFERRED,
 		.dsn = keep(m, msg_str(in, MSG_FIELD_DSN), "4.3.0"),
 		.text = keep(m, msg_str(in, MSG_FIELD_TEXT), "no reason"),
+		.mailbox = keep(m, msg_str(in, MSG_FIELD_MAILBOX), ""),
+		.uidvalidity = (uint32_t)msg_u64(in, MSG_FIELD_UIDVALIDITY),
+		.uid = (uint32_t)msg_u64(in, MSG_FIELD_MAILBOX_UID),
 	};
 }
 
@@ -168,5 +171,8 @@ job_log(const struct mail *m, struct span to, struct span orig, int64_t begun,
 	    .dsn = span_str(v->dsn),
 	    .status = v->status,
 	    .text = span_str(v->text),
+	    .mailbox = v->mailbox ? span_str(v->mailbox) : SPAN(""),
+	    .uidvalidity = v->uidvalidity,
+	    .uid = v->uid,
 	});
 }

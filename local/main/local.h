@@ -110,6 +110,11 @@ struct verdict {
 	const char *text;
 	const char *transport; /* NULL: it is done */
 	struct span addr;
+
+	/* Where it lies, for the log; uid 0: not known. */
+	const char *mailbox;
+	uint32_t uidvalidity;
+	uint32_t uid;
 };
 
 /* Delivers to a recipient, and logs it. May sleep. */

@@ -48,8 +48,8 @@ tag(void)
 }
 
 static const struct log_client client = {
-	SPAN_INIT("mail.example.com"),
-	SPAN_INIT("203.0.113.9"),
+	.name = SPAN_INIT("mail.example.com"),
+	.addr = SPAN_INIT("203.0.113.9"),
 };
 
 enum {

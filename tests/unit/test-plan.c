@@ -152,6 +152,23 @@ a_standard_master_cf_is_understood(void **state)
 }
 
 static void
+too_many_sessions_for_the_system_are_told_of(void **state)
+{
+	struct plan *p = plan_of("", "25 inet n - - - 2000000000 smtpd\n");
+
+	(void)state;
+	assert_non_null(p);
+	buf_put(&noted, (struct span){ "", 1 });
+	assert_non_null(strstr(noted.p,
+	    "service 25: 2000000000 sessions (maxproc) may need 4000000064"));
+	plan_free(p);
+	p = plan_of("", "25 inet n - - - 10 smtpd\n");
+	assert_non_null(p);
+	assert_int_equal(noted.n, 0);
+	plan_free(p);
+}
+
+static void
 what_is_wrong_is_named_with_its_line(void **state)
 {
 	static const struct {
@@ -220,6 +237,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_standard_master_cf_is_understood),
+		TEST(too_many_sessions_for_the_system_are_told_of),
 		TEST(what_is_wrong_is_named_with_its_line),
 		TEST(services_have_options_and_addresses_of_their_own),
 	};

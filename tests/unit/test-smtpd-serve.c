@@ -152,6 +152,12 @@ backend_refused(void)
 {
 }
 
+void
+backend_shook_hands(bool done)
+{
+	(void)done;
+}
+
 bool
 backend_has_room(uint64_t size)
 {
