@@ -87,6 +87,9 @@ void login_serve(void *arg);
 /* The same for a question about ->mech.user, without a password. */
 void login_find_user(void *arg);
 
+/* The same for the mailbox of an address, which the broker is told of. */
+void login_find_inbox(void *arg);
+
 /* Answers with a reason; what cannot be sent is nobody's loss. */
 void answer_text(struct peer *p, uint32_t id, enum msg_type type,
     const char *text, struct span user);

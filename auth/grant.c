@@ -84,8 +84,8 @@ grant_token(const struct grant_facts *f, char token_r[GRANT_TOKEN],
 		why_set(why, errno, NULL, 0, "no random numbers");
 		return false;
 	}
-	/* It may just be started again. */
-	if (rpc_wait(broker(), by)) {
+	/* It may just be started again; then what it was told is gone with it. */
+	for (int tries = 0; tries < 2 && rpc_wait(broker(), by); tries++) {
 		rpc_begin(broker(), &call, answer, sizeof(answer));
 		if (ask(f, token, &call, by) == RPC_ANSWERED)
 			return is_granted(&call.in, why);

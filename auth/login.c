@@ -318,33 +318,53 @@ has_session(struct span service)
 	return span_eq(service, SPAN("imap")) || span_eq(service, SPAN("pop3"));
 }
 
-/* The broker knows of it before the front does. */
 static void
-grant(const struct login *l, const struct found *f)
+refuse(const struct login *l, const struct why *why)
 {
 	struct span user = { l->mech.user, l->mech.user_n };
-	struct mailbox_place place;
+
+	log_error("no session for user %.*s: %s", (int)user.n, user.p,
+	    why->text);
+	answer_text(l->peer, l->id, MSG_TEMPFAIL, no_session, user);
+}
+
+/* The broker knows of it before the front does. */
+static void
+grant_place(const struct login *l, const struct found *f,
+    const struct mailbox_place *place)
+{
+	struct span user = { l->mech.user, l->mech.user_n };
 	struct grant_facts facts = {
 		.service = { l->service, l->service_n },
 		.user = user,
 		.fields = f->user.fields,
-		.place = &place,
+		.place = place,
 		.front = l->peer->pid,
 	};
 	char token[GRANT_TOKEN];
 	struct why why;
 
-	if (places_find(user, f->user.fields, f->arena, &place, &why) !=
-		DICT_FOUND ||
-	    !grant_token(&facts, token, &why)) {
-		log_error("no session for user %.*s: %s", (int)user.n, user.p,
-		    why.text);
-		answer_text(l->peer, l->id, MSG_TEMPFAIL, no_session, user);
+	if (!grant_token(&facts, token, &why)) {
+		refuse(l, &why);
 		return;
 	}
 	send_ok(l->peer, l->id, user, f->user.fields,
 	    (struct span){ token, sizeof(token) });
 	explicit_bzero(token, sizeof(token));
+}
+
+static void
+grant(const struct login *l, const struct found *f)
+{
+	struct span user = { l->mech.user, l->mech.user_n };
+	struct mailbox_place place;
+	struct why why;
+
+	if (places_find(user, f->user.fields, f->arena, &place, &why) ==
+	    DICT_FOUND)
+		grant_place(l, f, &place);
+	else
+		refuse(l, &why);
 }
 
 static void
@@ -425,5 +445,58 @@ login_find_user(void *arg)
 		send_ok(l->peer, l->id, user, f.user.fields, SPAN(""));
 	else
 		answer_absent(l->peer, l->id);
+	login_free(l);
+}
+
+/* Without the extension of the address, if he is known by that alone. */
+static bool
+find_recipient(struct login *l, struct found *f)
+{
+	struct span user = { l->mech.user, l->mech.user_n };
+
+	if (!find(user, f))
+		return false;
+	if (f->exists || f->broken ||
+	    !places_drop_extension(user, f->arena, &user))
+		return true;
+	memcpy(l->mech.user, user.p, user.n);
+	l->mech.user_n = user.n;
+	return find(user, f);
+}
+
+static void
+grant_user(struct login *l, struct found *f)
+{
+	if (!find_recipient(l, f) || f->broken)
+		answer_text(l->peer, l->id, MSG_TEMPFAIL, unavailable,
+		    SPAN(""));
+	else if (f->exists)
+		grant(l, f);
+	else
+		answer_absent(l->peer, l->id);
+}
+
+void
+login_find_inbox(void *arg)
+{
+	struct login *l = arg;
+	struct arena *arena CLEANUP(arena_freep) = arena_new(VALUE_LIMIT);
+	struct span addr = { l->mech.user, l->mech.user_n };
+	struct found f = { .arena = arena };
+	struct mailbox_place place;
+	struct why why;
+
+	switch (places_find_virtual(addr, *authd.settings.user_maps, arena,
+	    &place, &why)) {
+	case DICT_FOUND:
+		grant_place(l, &f, &place);
+		break;
+	case DICT_ABSENT:
+		grant_user(l, &f);
+		break;
+	case DICT_TEMPFAIL:
+		refuse(l, &why);
+		break;
+	}
 	login_free(l);
 }

@@ -132,18 +132,36 @@ take_cancel(struct peer *p, const struct msg_in *in)
 	login_free(l);
 }
 
-static void
-take_user(struct peer *p, const struct msg_in *in)
+static struct login *
+about(struct peer *p, uint32_t id, struct span user)
 {
-	struct span user = msg_str(in, MSG_FIELD_USER);
-	struct login *l = login_new(p, in->id);
+	struct login *l = login_new(p, id);
 
 	if (user.n > MECH_USER_MAX)
 		user.n = 0; /* such a one is in no table */
 	for (size_t i = 0; i < user.n; i++)
 		l->mech.user[i] = ascii_lower(user.p[i]);
 	l->mech.user_n = user.n;
+	return l;
+}
+
+static void
+take_user(struct peer *p, const struct msg_in *in)
+{
+	struct login *l = about(p, in->id, msg_str(in, MSG_FIELD_USER));
+
 	run(l, login_find_user, "look-up of a user");
+}
+
+static void
+take_recipient(struct peer *p, const struct msg_in *in)
+{
+	struct login *l = about(p, in->id, msg_str(in, MSG_FIELD_ADDR));
+	struct span service = SPAN("lmtp");
+
+	memcpy(l->service, service.p, service.n);
+	l->service_n = service.n;
+	run(l, login_find_inbox, "look-up of a mailbox");
 }
 
 /* False: it speaks another language. */
@@ -168,6 +186,9 @@ take(struct peer *p, struct span packet)
 		return true;
 	case MSG_USER:
 		take_user(p, &in);
+		return true;
+	case MSG_RECIPIENT:
+		take_recipient(p, &in);
 		return true;
 	default:
 		return false;

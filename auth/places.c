@@ -136,3 +136,52 @@ places_find(struct span user, struct span fields, struct arena *a,
 	refresh();
 	return place_find(own.now->routing, &u, a, place_r, why);
 }
+
+/* Whether whoever has an address like this has a mailbox. */
+static bool
+is_anybodys(struct span addr, bool users, struct arena *a, struct why *why)
+{
+	struct route route;
+
+	return !users &&
+	    routing_resolve(own.now->routing, addr, a, &route, why) ==
+	    DICT_FOUND &&
+	    route.class == CLASS_VIRTUAL_MAILBOX;
+}
+
+static enum dict_result
+find_virtual(struct span addr, bool users, struct arena *a,
+    struct mailbox_place *place_r, struct why *why)
+{
+	refresh();
+	if (!routing_names_mailboxes(own.now->routing) &&
+	    !is_anybodys(addr, users, a, why))
+		return DICT_ABSENT;
+	return routing_mailbox(own.now->routing, addr, a, place_r, why);
+}
+
+/*
+ * Who took the mail in knew the recipient: if we do not, the table may have been
+ * replaced since it was last looked at.
+ */
+enum dict_result
+places_find_virtual(struct span addr, bool users, struct arena *a,
+    struct mailbox_place *place_r, struct why *why)
+{
+	enum dict_result r = find_virtual(addr, users, a, place_r, why);
+
+	if (r == DICT_ABSENT) {
+		own.looked = 0;
+		r = find_virtual(addr, users, a, place_r, why);
+	}
+	/* Without a base the tables have whole paths. */
+	if (r == DICT_FOUND && *place_r->root == '\0')
+		place_r->root = "/";
+	return r;
+}
+
+bool
+places_drop_extension(struct span addr, struct arena *a, struct span *addr_r)
+{
+	return place_drop_extension(own.now->routing, addr, a, addr_r);
+}

@@ -29,4 +29,16 @@ void places_fini(void);
 MUST_USE enum dict_result places_find(struct span user, struct span fields,
     struct arena *a, struct mailbox_place *place_r, struct why *why);
 
+/*
+ * Finds the mailbox that mail for `addr` is for by the tables of virtual mailboxes,
+ * as places_find() does; ABSENT: they do not know it. Without tables all of the
+ * virtual domains are known, unless there are `users` to say who is. May sleep.
+ */
+MUST_USE enum dict_result places_find_virtual(struct span addr, bool users,
+    struct arena *a, struct mailbox_place *place_r, struct why *why);
+
+/* place_drop_extension() by the settings of now. Plain. */
+MUST_USE bool places_drop_extension(struct span addr, struct arena *a,
+    struct span *addr_r);
+
 #endif

@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{ "imapd", COMMAND_WORKERS, NULL },
 	{ "metrics", COMMAND_WORKERS, NULL },
 	{ "pop3d", COMMAND_WORKERS, NULL },
+	{ "lmtpd", COMMAND_WORKERS, NULL },
 	{ "dnsd", COMMAND_ONE, NULL },
 	{ "proxymap", COMMAND_ONE, NULL },
 	{ "cleanup", COMMAND_ONE, NULL },
@@ -40,7 +41,6 @@ static const struct command commands[] = {
 	{ "dnsblog", COMMAND_NOT_YET, NULL },
 	{ "tlsproxy", COMMAND_NOT_YET, NULL },
 	{ "qmqpd", COMMAND_NOT_YET, NULL },
-	{ "lmtpd", COMMAND_NOT_YET, NULL },
 };
 
 const struct command *

@@ -26,6 +26,17 @@ attach(struct process *p, int *channel_r)
 	return 0;
 }
 
+int
+process_deliver(const struct broker_key *key, struct process **p_r)
+{
+	struct broker_worker *w = broker_pick(&processes.core, key);
+
+	if (!w)
+		return process_start(key, NULL, -1, p_r);
+	*p_r = process_of(w);
+	return 0;
+}
+
 /* A worker that does not take a channel is as good as dead: another is. */
 static int
 find_or_start(const struct broker_key *key, struct process **p_r,

@@ -68,6 +68,13 @@ bool qmgr_message(struct channel *ch, const struct msg_in *in);
 bool authd_message(struct channel *ch, const struct msg_in *in);
 bool front_message(struct channel *ch, const struct msg_in *in, int *fd);
 
+/*
+ * The process that delivers for `key`, which is started if there is none. Returns
+ * 0 or -errno.
+ */
+MUST_USE int process_deliver(const struct broker_key *key,
+    struct process **p_r);
+
 /* For sessions: how many workers share a uid's users; 0: each has his own. */
 void sessions_init(const uint64_t secret[2]);
 void sessions_set(size_t workers);

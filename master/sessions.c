@@ -53,6 +53,16 @@ is_root_path(struct span root)
 	    !memchr(root.p, '\0', root.n);
 }
 
+/* Nobody logs in to get a deliver, but lmtpd brings it mail. */
+static bool
+find_program(struct span service, enum broker_program *p_r)
+{
+	if (!span_eq(service, SPAN("lmtp")))
+		return broker_program(service, p_r);
+	*p_r = BROKER_DELIVER;
+	return true;
+}
+
 static bool
 grant(const struct msg_in *in, struct why *why)
 {
@@ -67,15 +77,18 @@ grant(const struct msg_in *in, struct why *why)
 	uint64_t pid = msg_u64(in, MSG_FIELD_PID);
 	enum broker_program program;
 
-	if (!broker_program(msg_str(in, MSG_FIELD_SERVICE), &program) ||
+	if (!find_program(msg_str(in, MSG_FIELD_SERVICE), &program) ||
 	    !is_root_path(what.root) || pid > INT32_MAX) {
 		why_set(why, EINVAL, NULL, 0, "no such session can be");
 		return false;
 	}
 	what.front = (pid_t)pid;
 	what.key.program = program;
-	what.key.slot = broker_slot(&processes.core, what.user, workers);
-	what.key.root = broker_root(&processes.core, what.root);
+	if (program != BROKER_DELIVER) { /* qmgr's has neither */
+		what.key.slot = broker_slot(&processes.core, what.user,
+		    workers);
+		what.key.root = broker_root(&processes.core, what.root);
+	}
 	return broker_may(&processes.core, &what.key, why) &&
 	    grants_add(&grants, msg_str(in, MSG_FIELD_TOKEN), &what, task_now(),
 		why);
@@ -221,9 +234,96 @@ on_hand_over(struct channel *ch, const struct msg_in *in, int fd)
 	return send_handed(ch, in->id, p->pid);
 }
 
+/* What a deliver is to do for who says `token`, with one end of a channel. */
+static bool
+send_may_put(struct process *p, const struct grant *g, struct span token,
+    int fd)
+{
+	char *packet = zalloc(MSG_MAX);
+	struct buf b;
+	bool sent;
+
+	buf_init(&b, packet, MSG_MAX);
+	msg_begin(&b, MSG_MAY_PUT, 0);
+	msg_put_str(&b, MSG_FIELD_TOKEN, token);
+	msg_put_str(&b, MSG_FIELD_ROOT, g->root);
+	msg_put_str(&b, MSG_FIELD_MAILBOX, g->mailbox);
+	must(msg_end(&b, 1)); /* a grant has its bound */
+	sent = channel_send(p->control, buf_span(&b), &fd, 1);
+	free(packet);
+	return sent;
+}
+
+/* A worker that does not take it is as good as dead: another is made, once. */
+static int
+open_inbox(const struct grant *g, struct span token, struct process **p_r,
+    int *fd_r)
+{
+	int err = 0;
+
+	for (int tries = 0; tries < 2; tries++) {
+		int pair[2];
+
+		err = process_deliver(&g->key, p_r);
+		if (!err)
+			err = sock_pair(pair);
+		if (err)
+			return err;
+		*fd_r = pair[0];
+		if (send_may_put(*p_r, g, token, pair[1]))
+			return 0;
+		task_close(pair[0]);
+		process_retire(*p_r);
+		err = -EPIPE;
+	}
+	return err;
+}
+
+static bool
+send_inbox(struct channel *ch, uint32_t id, const struct grant *g,
+    const struct process *p, int fd)
+{
+	char packet[ANSWER_MAX];
+	struct buf b;
+
+	buf_init(&b, packet, sizeof(packet));
+	msg_begin(&b, MSG_INBOX_OPEN, id);
+	msg_put_u64(&b, MSG_FIELD_PID, (uint64_t)p->pid);
+	msg_put_u64(&b, MSG_FIELD_TREE, broker_root(&processes.core, g->root));
+	return msg_end(&b, 1) && channel_send(ch, buf_span(&b), &fd, 1);
+}
+
+static bool
+on_inbox(struct channel *ch, const struct msg_in *in)
+{
+	struct span token = msg_str(in, MSG_FIELD_TOKEN);
+	struct grant *g CLEANUP(grant_freep) = NULL;
+	pid_t front = channel_peer(ch).pid;
+	struct process *p = NULL;
+	struct why why;
+	int fd = -1;
+	int err;
+
+	g = grants_take(&grants, token, BROKER_DELIVER, front, task_now(),
+	    &why);
+	if (!g || !broker_may(&processes.core, &g->key, &why)) {
+		log_warning("no delivery for process %d: %s", (int)front,
+		    why.text);
+		return send_text(ch, in->id, MSG_NO_SESSION, why.text);
+	}
+	err = open_inbox(g, token, &p, &fd);
+	if (!err)
+		return send_inbox(ch, in->id, g, p, fd);
+	log_warning("no process for uid %u: %s", (unsigned)g->key.uid,
+	    strerror(-err));
+	return send_text(ch, in->id, MSG_NO_SESSION, strerror(-err));
+}
+
 bool
 front_message(struct channel *ch, const struct msg_in *in, int *fd)
 {
+	if (in->type == MSG_INBOX)
+		return on_inbox(ch, in);
 	if (in->type != MSG_HANDOVER)
 		return false;
 	return on_hand_over(ch, in, *fd);

@@ -5,7 +5,6 @@
 #include "qmgr/qmgr.h"
 
 #include "base/log.h"
-#include "mail/address.h"
 #include "mail/place.h"
 #include "sasl/client.h"
 
@@ -67,29 +66,6 @@ ask(struct span user, struct arena *a, struct mailbox_place *place_r,
 	return DICT_TEMPFAIL;
 }
 
-/* "user@domain" of "user+extension@domain"; false: it has none, or no memory. */
-static bool
-drop_extension(struct span addr, struct arena *a, struct span *addr_r)
-{
-	struct span local, domain, base, extension;
-	struct buf b;
-	char *text;
-
-	if (!address_cut(addr, &local, &domain) ||
-	    !address_split(local, span_str(qmgr.settings->delimiters), &base,
-		&extension))
-		return false;
-	text = arena_alloc(a, addr.n);
-	if (!text)
-		return false;
-	buf_init(&b, text, addr.n);
-	buf_put(&b, base);
-	buf_put(&b, SPAN("@"));
-	buf_put(&b, domain);
-	*addr_r = buf_span(&b);
-	return true;
-}
-
 enum dict_result
 authd_place(struct span rcpt, struct arena *a, struct mailbox_place *place_r,
     struct why *why)
@@ -106,7 +82,8 @@ authd_place(struct span rcpt, struct arena *a, struct mailbox_place *place_r,
 	if (task_now() < away_until)
 		return DICT_TEMPFAIL;
 	r = ask(rcpt, a, place_r, why);
-	if (r == DICT_ABSENT && drop_extension(rcpt, a, &rcpt))
+	if (r == DICT_ABSENT &&
+	    place_drop_extension(qmgr.settings->routing, rcpt, a, &rcpt))
 		r = ask(rcpt, a, place_r, why);
 	return r;
 }

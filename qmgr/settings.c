@@ -30,7 +30,6 @@ static const struct conf_field fields[] = {
 	ROW(CONF_LIST, defer_transports, "defer_transports"),
 	ROW(CONF_STR, mail_owner, "mail_owner"),
 	ROW(CONF_STR, user_maps, "auth_user_maps"),
-	ROW(CONF_STR, delimiters, "recipient_delimiter"),
 	ROW(CONF_BOOL, long_ids, "enable_long_queue_ids"),
 };
 

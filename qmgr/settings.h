@@ -33,7 +33,6 @@ struct settings {
 	const char *mail_owner;
 	const char *user_maps; /* auth_user_maps: whether there are any */
 	bool has_authd; /* to ask for users in them */
-	const char *delimiters;
 	bool long_ids;
 	struct routing *routing;
 	struct master_cf *services;

@@ -399,6 +399,24 @@ class Suite:
             self.params["login_owner"] = "postrider-login"
         return self
 
+    def with_lmtp(self, **params):
+        """lmtpd, on a Unix socket and on a port."""
+        self.services["auth"] = "auth unix - - n - 1 authd"
+        self.services["lmtpd"] = "lmtpd unix - - n - 100 lmtpd"
+        self.services["lmtpd-inet"] = (
+            f"{self.addr}:{self.port('lmtp')} inet n - n - 100 lmtpd")
+        if is_root():
+            self.params["auth_owner"] = "postrider-auth"
+            self.params["login_owner"] = "postrider-login"
+        return self.set(**params)
+
+    def with_lmtp_between(self):
+        """Virtual mail goes by the agent lmtp to lmtpd, as it is."""
+        self.services["lmtp"] = "lmtp unix - - n - 100 lmtp"
+        return self.with_lmtp(virtual_transport="lmtp:unix:private/lmtpd",
+                              lmtpd_add_received_header="no",
+                              lmtp_line_length_limit=0)
+
     def with_people(self, aliases=""):
         """Users of the system with homes, and local delivery to them.
 

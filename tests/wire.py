@@ -60,7 +60,8 @@ class Wire:
             source = (bind, 0) if bind else None
             self.socket = socket.create_connection(
                 to, timeout=patience, source_address=source)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.patience = patience
         self.segment = 0
         self.pending = b""

@@ -9,6 +9,7 @@
 enum {
 	PACKET_MAX = 32768,
 	ANSWER_LEN = 2048,
+	SMALL_MAX = 128,
 	BACK_MS = 3000, /* for a broker that is just started again */
 	ANSWER_MS = 10 * 1000,
 };
@@ -95,4 +96,41 @@ handover(const struct handover *h, int fd, pid_t *pid_r)
 		break;
 	}
 	return HANDOVER_LOST;
+}
+
+static enum handover_result
+take_inbox(const struct rpc_call *call, struct handover_inbox *inbox_r)
+{
+	const struct msg_in *in = &call->in;
+	struct span text = msg_str(in, MSG_FIELD_TEXT);
+
+	if (in->type == MSG_INBOX_OPEN && call->fd >= 0) {
+		*inbox_r = (struct handover_inbox){
+			.fd = call->fd,
+			.pid = (pid_t)msg_u64(in, MSG_FIELD_PID),
+			.tree = msg_u64(in, MSG_FIELD_TREE),
+		};
+		return HANDOVER_DONE;
+	}
+	task_close(call->fd);
+	log_warning("no process delivers: %.*s", (int)text.n, text.p);
+	return HANDOVER_REFUSED;
+}
+
+enum handover_result
+handover_inbox(struct span token, struct handover_inbox *inbox_r)
+{
+	char packet[SMALL_MAX], answer[ANSWER_LEN];
+	struct rpc_call call;
+	struct buf b;
+
+	if (!rpc_wait(broker(), task_after(BACK_MS)))
+		return HANDOVER_REFUSED;
+	rpc_begin(broker(), &call, answer, sizeof(answer));
+	buf_init(&b, packet, sizeof(packet));
+	msg_begin(&b, MSG_INBOX, call.id);
+	msg_put_str(&b, MSG_FIELD_TOKEN, token);
+	if (rpc_ask(broker(), &call, &b, task_after(ANSWER_MS)) != RPC_ANSWERED)
+		return HANDOVER_LOST;
+	return take_inbox(&call, inbox_r);
 }

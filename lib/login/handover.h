@@ -1,5 +1,6 @@
 /*
- * handover.h - brings a connection to the broker; private to lib/login.
+ * handover.h - what fronts ask of the broker: to take a connection, and, for
+ * lmtpd, a channel to a process that delivers. A token of authd's is for either.
  */
 #ifndef LOGIN_HANDOVER_H
 #define LOGIN_HANDOVER_H
@@ -33,5 +34,19 @@ void handover_serve(void *path);
 /* Takes `fd` over, which the mailbox's process is to get. May sleep. */
 MUST_USE enum handover_result handover(const struct handover *h, int fd,
     pid_t *pid_r);
+
+/* A process of a mailbox's owner. */
+struct handover_inbox {
+	int fd; /* a channel to it, the caller's */
+	pid_t pid;
+	uint64_t tree; /* what has the same can be delivered to at once */
+};
+
+/*
+ * Spends a token for a mailbox. DONE, or not: then it can only be asked for anew.
+ * May sleep.
+ */
+MUST_USE enum handover_result handover_inbox(struct span token,
+    struct handover_inbox *inbox_r);
 
 #endif

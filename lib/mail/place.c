@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/scan.h"
 #include "mail/address.h"
+#include "mail/mapped.h"
 #include "mail/routing_private.h"
 
 #include <errno.h>
@@ -266,4 +267,15 @@ place_find(struct routing *r, const struct place_user *u, struct arena *a,
 	place_r->uid = (uid_t)uid;
 	place_r->gid = (gid_t)gid;
 	return DICT_FOUND;
+}
+
+bool
+place_drop_extension(const struct routing *r, struct span addr, struct arena *a,
+    struct span *addr_r)
+{
+	struct span local, domain, base, extension;
+
+	return address_cut(addr, &local, &domain) &&
+	    address_split(local, r->delimiters, &base, &extension) &&
+	    mapped_join(a, base, SPAN(""), domain, addr_r);
 }

@@ -42,4 +42,11 @@ MUST_USE bool place_expand(struct span location, const struct place_user *u,
     const char *base, struct arena *a, struct mailbox_place *place_r,
     struct why *why);
 
+/*
+ * "user@domain" of "user+extension@domain"; false: it has no extension, or the
+ * arena is full. Plain.
+ */
+MUST_USE bool place_drop_extension(const struct routing *r, struct span addr,
+    struct arena *a, struct span *addr_r);
+
 #endif

@@ -312,6 +312,12 @@ find_mapped(struct routing *r, struct span addr, struct arena *a,
 	return DICT_FOUND;
 }
 
+bool
+routing_names_mailboxes(const struct routing *r)
+{
+	return r->maps[MAPS_MAILBOX].n > 0;
+}
+
 enum dict_result
 routing_mailbox(struct routing *r, struct span addr, struct arena *a,
     struct mailbox_place *place_r, struct why *why)

@@ -71,6 +71,9 @@ struct mailbox_place {
 	gid_t gid;
 };
 
+/* Whether virtual_mailbox_maps say who there is. Plain. */
+bool routing_names_mailboxes(const struct routing *r);
+
 /* TEMPFAIL also where uid or gid are missing or below virtual_minimum_uid. */
 MUST_USE enum dict_result routing_mailbox(struct routing *r, struct span addr,
     struct arena *a, struct mailbox_place *place_r, struct why *why);

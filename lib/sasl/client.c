@@ -214,9 +214,9 @@ sasl_respond(struct sasl_exchange *x, struct span response, int64_t deadline)
 	return r;
 }
 
-enum sasl_result
-sasl_find_user(struct sasl_exchange *x, struct span user, struct span service,
-    int64_t deadline)
+static enum sasl_result
+ask_about(struct sasl_exchange *x, enum msg_type type, enum msg_field field,
+    struct span user, struct span service, int64_t deadline)
 {
 	char packet[1024];
 	struct buf b;
@@ -225,8 +225,22 @@ sasl_find_user(struct sasl_exchange *x, struct span user, struct span service,
 		return settle(x, SASL_ANSWER_ABSENT, SPAN(""));
 	if (!wait_for_authd(deadline))
 		return settle_away(x);
-	b = begin(x, packet, sizeof(packet), MSG_USER);
-	msg_put_str(&b, MSG_FIELD_USER, user);
-	msg_put_str(&b, MSG_FIELD_SERVICE, service);
+	b = begin(x, packet, sizeof(packet), type);
+	msg_put_str(&b, field, user);
+	msg_put_opt(&b, MSG_FIELD_SERVICE, service);
 	return ask(x, &b, deadline);
+}
+
+enum sasl_result
+sasl_find_user(struct sasl_exchange *x, struct span user, struct span service,
+    int64_t deadline)
+{
+	return ask_about(x, MSG_USER, MSG_FIELD_USER, user, service, deadline);
+}
+
+enum sasl_result
+sasl_find_inbox(struct sasl_exchange *x, struct span addr, int64_t deadline)
+{
+	return ask_about(x, MSG_RECIPIENT, MSG_FIELD_ADDR, addr, SPAN(""),
+	    deadline);
 }

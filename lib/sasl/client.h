@@ -86,6 +86,13 @@ enum sasl_result sasl_respond(struct sasl_exchange *x, struct span response,
 enum sasl_result sasl_find_user(struct sasl_exchange *x, struct span user,
     struct span service, int64_t deadline);
 
+/*
+ * Has authd tell the broker of the mailbox that mail for `addr` is for: OK with a
+ * ->token, ABSENT or TEMPFAIL. May sleep.
+ */
+enum sasl_result sasl_find_inbox(struct sasl_exchange *x, struct span addr,
+    int64_t deadline);
+
 /* For CLEANUP. */
 static inline void
 sasl_freep(struct sasl_exchange **x)

@@ -121,6 +121,20 @@ stay_connected(struct rpc *r)
 	return result != STREAM_CANCELLED;
 }
 
+static bool
+converse(struct rpc *r, int fd)
+{
+	r->channel = channel_new(fd, r->packet_max, KEEP_MAX);
+	r->broken = false;
+	return stay_connected(r);
+}
+
+void
+rpc_serve(struct rpc *r, int fd)
+{
+	(void)!converse(r, fd);
+}
+
 void
 rpc_keep(struct rpc *r, const char *path)
 {
@@ -131,11 +145,9 @@ rpc_keep(struct rpc *r, const char *path)
 		int fd = sock_unix_connect(path);
 
 		if (fd >= 0) {
-			r->channel = channel_new(fd, r->packet_max, KEEP_MAX);
-			r->broken = false;
 			retry = RETRY_MIN_MS;
 			said = false;
-			if (!stay_connected(r))
+			if (!converse(r, fd))
 				return;
 		} else if (!said && retry > RETRY_SAY_MS) {
 			log_warning("%s is away: %s: %s", r->peer, path,

@@ -36,6 +36,9 @@ struct rpc *rpc_free(struct rpc *r);
 /* A task's work: keeps the connection to a socket until it is cancelled. */
 void rpc_keep(struct rpc *r, const char *path);
 
+/* The same with a connection that is there, which it takes over, until it ends. */
+void rpc_serve(struct rpc *r, int fd);
+
 enum rpc_result {
 	RPC_ANSWERED, /* ->in */
 	RPC_AWAY, /* the peer is not there, or takes no more: nothing was sent */

@@ -33,6 +33,7 @@ enum {
 	SANDBOX_FILES = 1 << 8, /* all that is done with files, below them */
 	SANDBOX_LOAD = 1 << 9, /* code that was not loaded before */
 	SANDBOX_EXEC = 1 << 10, /* fork and exec */
+	SANDBOX_MEMFD = 1 << 11, /* memory as a descriptor, without a name */
 };
 
 enum sandbox_mode {

@@ -64,6 +64,7 @@ static const struct {
 	    "open openat openat2 link linkat symlink symlinkat mkdir mkdirat "
 	    "rmdir chmod fchmodat utimensat truncate syncfs umask" },
 	{ SANDBOX_LOAD | SANDBOX_EXEC, "mmap mprotect" },
+	{ SANDBOX_MEMFD, "memfd_create" },
 	{ SANDBOX_EXEC,
 	    "execve execveat fork vfork clone clone3 wait4 waitid kill tgkill "
 	    "pidfd_open pidfd_send_signal setpgid setsid getpgid getpgrp "
@@ -112,6 +113,7 @@ static const struct limit {
 	{ SANDBOX_STDIO, "fcntl", 1, ~(scmp_datum_t)0, F_OFD_GETLK },
 	{ SANDBOX_STDIO, "fcntl", 1, ~(scmp_datum_t)0, F_OFD_SETLK },
 	{ SANDBOX_STDIO, "fcntl", 1, ~(scmp_datum_t)0, F_OFD_SETLKW },
+	{ SANDBOX_MEMFD, "fcntl", 1, ~(scmp_datum_t)0, F_ADD_SEALS },
 	/* What the C library makes of fstat(). */
 	{ SANDBOX_STDIO, "newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH },
 	/* Files that were not there before, or nothing but reading. */

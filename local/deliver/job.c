@@ -98,6 +98,7 @@ take_rcpts(struct job *j, const struct msg_in *in, struct job_rcpt *rcpts)
 		r->n = msg_u64(&group, MSG_FIELD_N);
 		r->addr = keep(j, msg_str(&group, MSG_FIELD_ADDR));
 		r->orig = keep(j, msg_str(&group, MSG_FIELD_ORIG));
+		r->token = keep(j, msg_str(&group, MSG_FIELD_TOKEN));
 		if (r->orig.n == 0)
 			r->orig = r->addr;
 		j->targets[i] = (struct store_target){
@@ -119,6 +120,7 @@ job_new(const struct msg_in *in, int fd, int64_t now)
 	*j = (struct job){
 		.arena = arena_new(JOB_MEMORY_MAX),
 		.request = in->id,
+		.service = "virtual",
 		.max_size = msg_u64(in, MSG_FIELD_MAX_SIZE),
 		.content = { .fd = fd,
 		    .offset = msg_u64(in, MSG_FIELD_OFFSET),
@@ -253,7 +255,7 @@ job_log(const struct job *j)
 		struct outcome o = outcome_of(&j->targets[i]);
 
 		maillog_delivery(&(struct log_delivery){
-		    .service = "virtual",
+		    .service = j->service,
 		    .id = j->id,
 		    .to = j->rcpts[i].addr,
 		    .orig_to = j->rcpts[i].orig,

@@ -1,8 +1,8 @@
 /*
  * job.h - one delivery: from qmgr's request to what came of it.
  *
- * A job is made of a DELIVER message, which it copies, with the descriptor of
- * the queue file, which it owns. It knows nothing of tasks or channels: serve.c
+ * A job is made of a DELIVER message, or of lmtpd's PUT, which it copies, with the
+ * descriptor of the content, which it owns. It knows nothing of tasks or channels: serve.c
  * makes it, lets a thread run it, and sends what it puts into a RESULT.
  */
 #ifndef LOCAL_DELIVER_JOB_H
@@ -20,11 +20,13 @@ struct job_rcpt {
 	uint64_t n; /* in its message */
 	struct span addr;
 	struct span orig;
+	struct span token; /* lmtpd's word for the mailbox */
 };
 
 struct job {
 	struct arena *arena;
 	uint32_t request;
+	const char *service; /* in the log: "virtual" */
 	struct span id;
 	struct span root;
 	uint64_t max_size; /* of a message in a mailbox; 0: any */
@@ -41,7 +43,7 @@ struct job {
 };
 
 /*
- * Makes a job of a DELIVER; takes over `fd`. NULL, with `fd` closed: there is
+ * Makes a job of a DELIVER or PUT; takes over `fd`. NULL, with `fd` closed: there is
  * none, no recipients or too many.
  */
 struct job *job_new(const struct msg_in *in, int fd, int64_t now);

@@ -1,7 +1,8 @@
 #include "local/deliver/serve.h"
 
 #include "base/log.h"
-#include "local/deliver/job.h"
+#include "local/deliver/fronts.h"
+#include "local/deliver/stores.h"
 #include "service/agent.h"
 #include "service/service.h"
 
@@ -16,7 +17,6 @@ enum {
 	ATTACH_MS = 30 * 1000, /* for another qmgr to come */
 	GOODBYE_MS = 5 * 1000, /* for the last ACKs, told to end */
 	JOBS_MAX = 256, /* under way; more wait in the channel */
-	ROOTS_MAX = 16,
 };
 
 struct running {
@@ -24,87 +24,20 @@ struct running {
 	struct job *job;
 };
 
-struct root {
-	char *path;
-	struct store *store;
-};
-
 static struct deliverer {
 	int next_qmgr; /* an ATTACH came: the next channel, or -1 */
-	struct root roots[ROOTS_MAX];
-	size_t roots_n;
 } self;
 
-/* An offloaded step: all of it is the task's that waits. */
-struct opening {
-	const char *path;
-	struct store *store;
-	struct why why;
-};
-
-static void
-open_store(void *arg)
+static size_t
+all_running(void)
 {
-	struct opening *o = arg;
-
-	o->store = store_open(o->path, &o->why);
-}
-
-static struct store *
-find_store(struct span path)
-{
-	for (size_t i = 0; i < self.roots_n; i++)
-		if (span_eq(span_str(self.roots[i].path), path))
-			return self.roots[i].store;
-	return NULL;
+	return agent_running() + fronts_running();
 }
 
 static void
-add_store(const char *path, struct store *s)
+tell_busy(void)
 {
-	self.roots[self.roots_n++] = (struct root){ strdup(path), s };
-}
-
-/* NULL with `why`. While it is opened another task may do the same. */
-static struct store *
-get_store(struct job *j, struct why *why)
-{
-	struct opening o = { .path = "/" };
-	struct store *s = find_store(j->root);
-
-	if (s)
-		return s;
-	if (j->root.n)
-		o.path = arena_dup(j->arena, j->root);
-	if (!o.path || self.roots_n == ROOTS_MAX) {
-		why_set(why, ENOMEM, NULL, 0, "too many mailbox roots");
-		return NULL;
-	}
-	task_offload(TASK_DISK, open_store, &o);
-	if (!o.store) {
-		*why = o.why;
-		return NULL;
-	}
-	s = find_store(j->root);
-	if (s || self.roots_n == ROOTS_MAX) {
-		store_close(o.store);
-		return s;
-	}
-	add_store(j->root.n ? o.path : "", o.store);
-	return o.store;
-}
-
-struct work {
-	struct job *job;
-	struct store *store;
-};
-
-static void
-run_job(void *arg)
-{
-	struct work *w = arg;
-
-	job_run(w->job, w->store);
+	service_status((unsigned)all_running());
 }
 
 static void
@@ -119,7 +52,7 @@ finish_job(struct running *r)
 	job_put_result(r->job, &b);
 	agent_result(&r->work, buf_span(&b));
 	agent_end(&r->work);
-	service_status((unsigned)agent_running());
+	tell_busy();
 	job_free(r->job);
 	free(r);
 }
@@ -129,14 +62,8 @@ static void
 deliver_one(void *arg)
 {
 	struct running *r = arg;
-	struct why why = { "too many mailbox roots" };
-	struct work w = { .job = r->job };
 
-	w.store = get_store(r->job, &why);
-	if (w.store)
-		task_offload(TASK_DISK, run_job, &w);
-	else
-		job_fail(r->job, why.text);
+	stores_deliver(r->job);
 	finish_job(r);
 }
 
@@ -152,7 +79,7 @@ begin_job(const struct msg_in *in, int fd)
 	struct running *r = zalloc(sizeof(*r));
 	r->job = j;
 	agent_begin(&r->work, in);
-	service_status((unsigned)agent_running());
+	tell_busy();
 	if (task_spawn(deliver_one, r, "deliver %.*s", (int)j->id.n, j->id.p))
 		return;
 	job_fail(j, "too many deliveries at once");
@@ -168,20 +95,34 @@ on_parent(const struct msg_in *in, int *fds, size_t n)
 			task_close(self.next_qmgr);
 		self.next_qmgr = fds[--n];
 		bell_ring(agent_changed());
+	} else if (in->type == MSG_MAY_PUT && n > 0) {
+		fronts_add(in, fds[--n]);
 	}
 	while (n > 0)
 		task_close(fds[--n]);
 }
 
-/* When there is nothing left to wait for, if nothing happens. */
+/* When there is nothing left of qmgr's to wait for, if nothing happens. */
 static int64_t
-end_of_life(void)
+end_of_agent(void)
 {
-	if (agent_running() > 0)
-		return TASK_NEVER;
 	if (!agent_is_attached() && self.next_qmgr < 0)
 		return service_orphaned() ? 0 : agent_lost() + ATTACH_MS;
 	return agent_is_done() ? agent_last_work() + IDLE_MS : TASK_NEVER;
+}
+
+/* And none of anybody's. */
+static int64_t
+end_of_life(void)
+{
+	int64_t end = end_of_agent(), last = fronts_last_work();
+
+	if (all_running() > 0)
+		return TASK_NEVER;
+	/* A broker that is gone sends nobody new. */
+	if (service_orphaned())
+		return fronts_any() ? TASK_NEVER : end;
+	return last && last + IDLE_MS > end ? last + IDLE_MS : end;
 }
 
 /* False: cancelled. Whatever woke us, the loop looks again. */
@@ -219,20 +160,10 @@ finish_all(void)
 	int64_t deadline = task_after(GOODBYE_MS);
 	enum task_wake w = TASK_READY;
 
-	while (agent_running() > 0 && w != TASK_CANCELLED)
+	while (all_running() > 0 && w != TASK_CANCELLED)
 		w = bell_wait(agent_changed(), TASK_NEVER);
 	while (!agent_is_done() && agent_is_attached() && w == TASK_READY)
 		w = bell_wait(agent_changed(), deadline);
-}
-
-static void
-close_stores(void)
-{
-	for (size_t i = 0; i < self.roots_n; i++) {
-		store_close(self.roots[i].store);
-		free(self.roots[i].path);
-	}
-	self.roots_n = 0;
 }
 
 void
@@ -241,12 +172,14 @@ deliver_serve(void *arg)
 	(void)arg;
 	self = (struct deliverer){ .next_qmgr = -1 };
 	agent_init(begin_job, JOBS_MAX);
+	fronts_init(JOBS_MAX, agent_changed());
 	service_on_parent(on_parent);
 	if (service_listener(0) >= 0)
 		agent_attach(service_listener(0), false);
 	serve_until_idle();
 	finish_all();
 	agent_fini();
-	if (agent_running() == 0)
-		close_stores();
+	fronts_fini();
+	if (all_running() == 0)
+		stores_close();
 }

@@ -3,6 +3,7 @@ import pytest
 
 import load
 from suite import wait_for
+from ways import make_suite  # noqa: F401: a fixture
 
 TOTAL = 2000
 CLIENTS = 20

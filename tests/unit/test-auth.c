@@ -272,6 +272,7 @@ static char broker_path[80], main_cf_path[80];
 static int broker_listener;
 static struct conf *conf;
 static size_t granted;
+static const char *granted_service; /* that the broker is to be told of */
 
 static void
 serve_peer(void *arg)
@@ -306,7 +307,8 @@ answer_grant(struct channel *ch, struct span packet)
 
 	must(msg_read(packet, &in) && in.type == MSG_GRANT);
 	must(msg_str(&in, MSG_FIELD_TOKEN).n == GRANT_TOKEN);
-	must(span_eq(msg_str(&in, MSG_FIELD_SERVICE), SPAN("imap")));
+	must(span_eq(msg_str(&in, MSG_FIELD_SERVICE),
+	    span_str(granted_service)));
 	must(msg_u64(&in, MSG_FIELD_PID) == (uint64_t)getpid());
 	must(span_eq(msg_str(&in, MSG_FIELD_ROOT), SPAN("/srv")));
 	granted++;
@@ -375,6 +377,7 @@ begin_places(void)
 	broker_listener = sock_unix_listen(broker_path, SOCK_SEQPACKET, 0600);
 	assert_true(broker_listener >= 0);
 	granted = 0;
+	granted_service = "imap";
 }
 
 static void
@@ -511,6 +514,56 @@ authd_knows_who_may(void **state)
 	(void)state;
 	begin_authd();
 	assert_span(run(ask_all), SPAN("oof1f1f2f4f8oottf15f0 ont f15on"));
+	end_authd();
+}
+
+static void
+find_inbox(const char *addr)
+{
+	struct sasl_exchange *x = sasl_new();
+	enum sasl_result r = sasl_find_inbox(x, span_str(addr),
+	    task_after(1000));
+
+	must((r == SASL_ANSWER_OK) == (x->token.n == GRANT_TOKEN));
+	note(letters[r]);
+	sasl_free(x);
+}
+
+/* Without a table of mailboxes the users are who there is. */
+static void
+ask_for_inboxes(void *arg)
+{
+	char name[SASL_USER_MAX + 2];
+
+	(void)arg;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	spawn(accept_peers, NULL);
+	spawn(be_broker, NULL);
+	spawn(grant_serve, broker_path);
+	spawn(sasl_serve, socket_path);
+	granted_service = "lmtp";
+	find_inbox("tim");
+	find_inbox("TIM");
+	must(granted == 2);
+	find_inbox("nobody");
+	find_inbox("dan"); /* refused by the broker */
+	find_inbox("ron"); /* whose mail lies nowhere */
+	find_inbox("eve"); /* whose entry is broken */
+	find_inbox(name);
+	note(" ");
+	write_users("new {PLAIN}other uid=7\n");
+	find_inbox("new");
+	find_inbox("tim");
+	task_cancel_others();
+}
+
+static void
+authd_knows_whose_mailbox_it_is(void **state)
+{
+	(void)state;
+	begin_authd();
+	assert_span(run(ask_for_inboxes), SPAN("oontttn on"));
 	end_authd();
 }
 
@@ -654,6 +707,7 @@ main(void)
 		TEST(nobody_has_all_the_places),
 		TEST(who_is_cancelled_leaves_nothing),
 		TEST(authd_knows_who_may),
+		TEST(authd_knows_whose_mailbox_it_is),
 		TEST(an_exchange_goes_step_by_step),
 		TEST(the_broker_away_is_for_a_while),
 		TEST(authd_away_is_for_a_while),

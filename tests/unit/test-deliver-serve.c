@@ -315,6 +315,104 @@ a_new_qmgr_takes_the_place_of_the_old(void **state)
 	assert_true(ended_at < 1000);
 }
 
+enum {
+	TOKEN_LEN = 16,
+};
+
+/* What the broker says of a mailbox, with the other end of *ch_r. */
+static void
+allow(const char *token, const char *mailbox, struct channel **ch_r)
+{
+	static char bytes[1024];
+	struct msg_in in;
+	int fd = begin(ch_r);
+	struct buf b;
+
+	buf_init(&b, bytes, sizeof(bytes));
+	msg_begin(&b, MSG_MAY_PUT, 0);
+	msg_put_str(&b, MSG_FIELD_TOKEN, (struct span){ token, TOKEN_LEN });
+	msg_put_str(&b, MSG_FIELD_ROOT, span_str(spool_path("mail")));
+	msg_put_str(&b, MSG_FIELD_MAILBOX, span_str(mailbox));
+	must(msg_end(&b, 1) && msg_read(buf_span(&b), &in));
+	parent_fn(&in, &fd, 1);
+}
+
+static int
+content(int seals)
+{
+	int fd = memfd_create("mail", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	must(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
+	must(fcntl(fd, F_ADD_SEALS, seals) == 0);
+	return fd;
+}
+
+/* As lmtpd does; and one that lies also says where the mail is to go. */
+static void
+put_put(struct channel *ch, uint32_t request, const char *token, int fd)
+{
+	char bytes[1024];
+	struct buf b;
+
+	buf_init(&b, bytes, sizeof(bytes));
+	msg_begin(&b, MSG_PUT, request);
+	msg_put_str(&b, MSG_FIELD_ID, SPAN("4F2AB12345"));
+	msg_put_str(&b, MSG_FIELD_SENDER, SPAN("a@example.org"));
+	msg_put_u64(&b, MSG_FIELD_LENGTH, text.n);
+	msg_put_u64(&b, MSG_FIELD_CHECKSUM, content_checksum());
+	msg_put_u64(&b, MSG_FIELD_ARRIVED, 1699999999000000);
+	size_t group = msg_group_begin(&b, MSG_FIELD_RCPT);
+	msg_put_u64(&b, MSG_FIELD_N, 7);
+	msg_put_str(&b, MSG_FIELD_ADDR, SPAN("alice@demo.test"));
+	msg_put_str(&b, MSG_FIELD_MAILBOX, SPAN("elsewhere/"));
+	msg_put_str(&b, MSG_FIELD_TOKEN, (struct span){ token, TOKEN_LEN });
+	msg_group_end(&b, group);
+	must(msg_end(&b, 1));
+	must(channel_send(ch, buf_span(&b), &fd, 1));
+}
+
+static void
+put_by_tokens(void *arg)
+{
+	struct channel *one, *two;
+	int sealed = F_SEAL_WRITE | F_SEAL_SHRINK;
+
+	(void)arg;
+	listener = -1;
+	spawn_worker();
+	must(task_sleep(task_after(10)) == TASK_TIMEOUT);
+	allow("0123456789abcdef", "demo.test/alice/", &one);
+	put_put(one, 1, "0123456789abcdef", content(sealed));
+	note_message(one);
+	put_put(one, 2, "0123456789abcdeX", content(sealed));
+	note_message(one);
+	/* Its word may come after lmtpd's. */
+	put_put(one, 3, "fedcba9876543210", content(sealed));
+	must(task_sleep(task_after(10)) == TASK_TIMEOUT);
+	allow("fedcba9876543210", "demo.test/bob/", &two);
+	note_message(one);
+	channel_free(two);
+	put_put(one, 4, "0123456789abcdef", content(F_SEAL_GROW));
+	put_put(one, 5, "0123456789abcdef", content(sealed));
+	note_message(one);
+	note_message(one); /* a minute later */
+	channel_free(one);
+}
+
+static void
+lmtpd_names_mailboxes_by_tokens_only(void **state)
+{
+	(void)state;
+	run_worker(put_by_tokens);
+	assert_string_equal(seen,
+	    "RESULT 1:0:2.0.0 RESULT 2:2:4.2.0 RESULT 3:0:2.0.0 "
+	    "RESULT 5:0:2.0.0 eof ");
+	assert_int_equal(access(spool_path("mail/demo.test/alice"), F_OK), 0);
+	assert_int_equal(access(spool_path("mail/demo.test/bob"), F_OK), 0);
+	assert_int_equal(access(spool_path("mail/elsewhere"), F_OK), -1);
+	assert_true(ended_at >= 60000 && ended_at < 63000);
+}
+
 int
 main(void)
 {
@@ -322,6 +420,7 @@ main(void)
 		SPOOL_TEST(each_outcome_is_told),
 		SPOOL_TEST(what_was_not_taken_is_told_again),
 		SPOOL_TEST(a_new_qmgr_takes_the_place_of_the_old),
+		SPOOL_TEST(lmtpd_names_mailboxes_by_tokens_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
