@@ -113,6 +113,7 @@ static const struct limit {
 	{ SANDBOX_STDIO, "fcntl", 1, ~(scmp_datum_t)0, F_OFD_GETLK },
 	{ SANDBOX_STDIO, "fcntl", 1, ~(scmp_datum_t)0, F_OFD_SETLK },
 	{ SANDBOX_STDIO, "fcntl", 1, ~(scmp_datum_t)0, F_OFD_SETLKW },
+	{ SANDBOX_STDIO, "fcntl", 1, ~(scmp_datum_t)0, F_GET_SEALS },
 	{ SANDBOX_MEMFD, "fcntl", 1, ~(scmp_datum_t)0, F_ADD_SEALS },
 	/* What the C library makes of fstat(). */
 	{ SANDBOX_STDIO, "newfstatat", 3, AT_EMPTY_PATH, AT_EMPTY_PATH },

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import smtplib
 import socket
 
 import pytest
@@ -161,6 +162,7 @@ def everything(make_suite, within=(), **params):
         "lmtp": "lmtp unix - - n - 100 lmtp",
         "dnsd": "dnsd unix - - n - 1 dnsd",
     }
+    suite.with_lmtp()
     suite.within = within
     suite.set(smtpd_relay_restrictions="permit_mynetworks, "
                                        "reject_unauth_destination")
@@ -176,7 +178,10 @@ def begin(suite, place):
     suite.start()
     place.open(suite)
     suite.send("Subject: x\n\n")
-    suite.mailbox("alice").wait(1)
+    with smtplib.LMTP(suite.addr, suite.port("lmtp")) as lmtp:
+        lmtp.sendmail("bob@client.test", ["alice@example.test"],
+                      "Subject: y\r\n\r\n")
+    suite.mailbox("alice").wait(2)
     imap(suite).logout()
     pop3(suite).quit()
 
@@ -248,6 +253,7 @@ SOCKETS = {
     "cleanup": {"private/qmgr"},
     "imapd": {"login/auth", "login/broker"},
     "lmtp": {"private/dns"},
+    "lmtpd": {"login/auth", "login/broker"},
     "pop3d": {"login/auth", "login/broker"},
     "qmgr": {"private/broker", "private/smtp", "private/lmtp",
              "private/cleanup", "private/auth"},
@@ -263,7 +269,7 @@ def exercise(suite):
     suite.log.wait(r"to=<carl@far.test>.*status=sent")
     suite.run("sendmail", "-f", "alice@example.test", "nobody@example.test",
               stdin=b"Subject: bounces\n\n")
-    suite.mailbox("alice").wait(2)
+    suite.mailbox("alice").wait(3)
     session = imap(suite)
     session.append("INBOX", None, None, b"Subject: y\r\n\r\nhello\r\n")
     session.create("Folder")
@@ -281,7 +287,7 @@ def exercise(suite):
     session.quit()
     suite.reload()
     suite.send("Subject: z\n\n")
-    suite.mailbox("alice").wait(3)
+    suite.mailbox("alice").wait(4)
     suite.wait_empty()
 
 
