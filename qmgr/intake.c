@@ -81,13 +81,10 @@ flush(struct channel *ch, const struct msg_in *in)
 	struct message *m = NULL;
 	uint64_t count = 0;
 
-	if (msg_has(in, MSG_FIELD_SITE)) {
-		answer(ch, in->id,
-		    "flushing a site is not part of this version", 0);
-		return;
-	}
 	scheduler_revive_all(&qmgr.scheduler);
-	if (!msg_has(in, MSG_FIELD_ID)) {
+	if (msg_has(in, MSG_FIELD_SITE)) {
+		count = flush_site(msg_str(in, MSG_FIELD_SITE));
+	} else if (!msg_has(in, MSG_FIELD_ID)) {
 		count = flush_deferred();
 		want_scan();
 	} else if (take_id(in, id, sizeof(id)) && (m = qmgr_find(id)) &&

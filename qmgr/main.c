@@ -130,6 +130,7 @@ main(int argc, char **argv)
 		.warm_up = warm_up,
 		.serve = serve,
 		.reload = qmgr_reload,
+		.reloaded = qmgr_reloaded,
 	};
 
 	return service_main(argc, argv, &spec);

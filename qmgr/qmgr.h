@@ -182,10 +182,14 @@ bool tables_refresh(void);
 /* Hears of all that was accepted by now. May sleep. */
 void scan_arrivals(void);
 
+/* Has all that waits for this domain tried now; how many. May sleep. */
+uint64_t flush_site(struct span site);
+
 /* For mailq: sends what there is. May sleep. */
 void showq_send(struct channel *ch, uint32_t request);
 
-/* Reload, offloaded: reads all anew for task_tend() to swap. */
+/* Reload: reads all anew, offloaded; and takes it over. The latter may sleep. */
 int qmgr_reload(struct conf *c, struct why *why);
+void qmgr_reloaded(void);
 
 #endif

@@ -66,6 +66,15 @@ swap_settings(void)
 	fleets_refresh();
 }
 
+void
+qmgr_reloaded(void)
+{
+	if (slots_take(&qmgr.looking, TASK_NEVER) != TASK_READY)
+		return;
+	swap_settings();
+	slots_give(&qmgr.looking);
+}
+
 /* Offloaded, by who holds ->looking: nobody replaces the settings meanwhile. */
 static void
 look_at_tables(void *arg)

@@ -47,7 +47,7 @@ struct shown {
 };
 
 static const char help[] =
-    "usage: postqueue -p | -j | -f | -i ID [-c DIR] [-v]\n"
+    "usage: postqueue -p | -j | -f | -i ID | -s SITE [-c DIR] [-v]\n"
     "       mailq\n"
     "Shows the queue, or has it tried now. mailq is postqueue -p.\n"
     "\n"
@@ -55,6 +55,7 @@ static const char help[] =
     "  -j      shows what waits, a JSON object a line\n"
     "  -f      tries all deferred mail now\n"
     "  -i ID   tries this message now\n"
+    "  -s SITE tries what waits for this domain now\n"
     "  -c DIR  the directory of main.cf\n"
     "More in postqueue(1).\n";
 
@@ -258,16 +259,17 @@ receive(int fd)
 	return in;
 }
 
+/* `what` is of the one message or site that is asked for, or NULL. */
 static void
-request(int fd, enum msg_type type, const char *id)
+request(int fd, enum msg_type type, enum msg_field field, const char *what)
 {
-	char packet[256];
+	char packet[1024];
 	struct buf b;
 
 	buf_init(&b, packet, sizeof(packet));
 	msg_begin(&b, type, 1);
-	if (id)
-		msg_put_str(&b, MSG_FIELD_ID, span_str(id));
+	if (what)
+		msg_put_str(&b, field, span_str(what));
 	if (!msg_end(&b, 0) || sock_send(fd, buf_span(&b), NULL, 0) < 0)
 		fail(EX_TEMPFAIL, "the queue manager takes no request", "");
 }
@@ -277,18 +279,18 @@ show_from_qmgr(int fd, struct view *v)
 {
 	struct msg_in in;
 
-	request(fd, MSG_SHOWQ, NULL);
+	request(fd, MSG_SHOWQ, MSG_FIELD_ID, NULL);
 	for (in = receive(fd); in.type == MSG_QUEUED; in = receive(fd))
 		show_message(v, &in);
 	return end_view(v);
 }
 
 static int
-flush(int fd, const char *id)
+flush(int fd, enum msg_field field, const char *what)
 {
 	struct msg_in in;
 
-	request(fd, MSG_FLUSH, id);
+	request(fd, MSG_FLUSH, field, what);
 	in = receive(fd);
 
 	struct span text = msg_str(&in, MSG_FIELD_TEXT);
@@ -369,7 +371,7 @@ show_from_files(const char *dir, struct view *v)
 }
 
 static int
-run(char mode, const char *id, const char *dir)
+run(char mode, const char *what, const char *dir)
 {
 	struct view view = { .json = mode == 'j' };
 	struct conf *c;
@@ -387,8 +389,10 @@ run(char mode, const char *id, const char *dir)
 	snprintf(path, sizeof(path), "%s/public/showq", queue);
 	fd = sock_unix_connect(path);
 	if (fd >= 0)
-		status = mode == 'p' || mode == 'j' ? show_from_qmgr(fd, &view)
-						    : flush(fd, id);
+		status = mode == 'p' || mode == 'j'
+		    ? show_from_qmgr(fd, &view)
+		    : flush(fd, mode == 's' ? MSG_FIELD_SITE : MSG_FIELD_ID,
+			  what);
 	else if (mode == 'p' || mode == 'j')
 		status = show_from_files(queue, &view);
 	else
@@ -412,7 +416,7 @@ int
 main(int argc, char **argv)
 {
 	char mode = is_mailq(argv[0]) ? 'p' : '\0';
-	const char *id = NULL, *dir = NULL;
+	const char *what = NULL, *dir = NULL;
 	int option;
 
 	if (help_asked(argc, argv, help))
@@ -423,17 +427,15 @@ main(int argc, char **argv)
 			dir = optarg;
 			break;
 		case 'i':
-			id = optarg;
-			mode = 'i';
+		case 's':
+			what = optarg;
+			mode = (char)option;
 			break;
 		case 'f':
 		case 'j':
 		case 'p':
 			mode = (char)option;
 			break;
-		case 's':
-			fail(EX_UNAVAILABLE,
-			    "flushing a site is not part of this version", "");
 		case 'v':
 			break;
 		default:
@@ -441,5 +443,5 @@ main(int argc, char **argv)
 		}
 	if (mode == '\0' || optind < argc)
 		fail(EX_USAGE, usage, "");
-	return run(mode, id, dir);
+	return run(mode, what, dir);
 }

@@ -89,19 +89,32 @@ frame_tell_busy(void *arg)
 static void
 reload(void *arg)
 {
+	bool *done = arg;
 	struct conf *c;
 	struct why why;
 
-	(void)arg;
 	c = conf_load(frame.options.dir, frame.options.overrides,
 	    frame.options.overrides_n, &why);
 	if (c && frame.spec->reload(c, &why) == 0) {
 		frame.conf = c; /* the old one's strings may be in use */
-		log_info("configuration was read anew");
+		*done = true;
 		return;
 	}
 	conf_free(c);
 	log_error("keeping the old configuration: %s", why.text);
+}
+
+/* Who reads that it was done may rely on it. */
+static void
+reload_in_place(void)
+{
+	bool done = false;
+
+	task_offload(TASK_DISK, reload, &done);
+	if (done && frame.spec->reloaded)
+		frame.spec->reloaded();
+	if (done)
+		log_info("configuration was read anew");
 }
 
 static void
@@ -115,7 +128,7 @@ handle(struct span packet, int *fds, size_t n)
 	} else if (in.type == MSG_DRAIN) {
 		frame_stop();
 	} else if (in.type == MSG_RELOAD && frame.spec->reload) {
-		task_offload(TASK_DISK, reload, NULL);
+		reload_in_place();
 	} else if (frame.on_parent) {
 		frame.on_parent(&in, fds, n);
 		return;

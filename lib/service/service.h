@@ -71,6 +71,9 @@ struct service_spec {
 	 * which it takes over if it returns 0. NULL: workers are replaced.
 	 */
 	int (*reload)(struct conf *c, struct why *why);
+
+	/* In a task, once ->reload has returned 0. May be NULL. May sleep. */
+	void (*reloaded)(void);
 };
 
 /* main() of every daemon. Returns the exit status. */

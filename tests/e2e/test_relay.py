@@ -111,6 +111,24 @@ def test_mailq_shows_each_message_once_while_all_are_tried(make_suite):
     assert all(len(set(ids)) == 400 for ids in shown)
 
 
+def test_what_waits_for_one_site_is_tried(make_suite):
+    a = with_smtp(make_suite(), defer_transports="smtp",
+                  relayhost=f"[{own_address()}]:2525").start()
+    ids = {to: a.send(MESSAGE, to=to, bind=OURS)
+           for to in ("x@b.test", "y@B.Test", "z@c.test")}
+    a.log.wait("deferred transport", count=3)
+    with NextHop(own_address()) as hop:
+        a.set(defer_transports="", relayhost=hop.hop).write()
+        a.reload()
+        a.log.wait("^configuration was read anew", "qmgr")
+        a.run("postqueue", "-c", a.etc, "-s", "nowhere.test")
+        a.run("postqueue", "-c", a.etc, "-s", "b.test")
+        for to in ("x@b.test", "y@B.Test"):
+            a.log.wait(rf"^{ids[to]}: removed")
+        assert [m["queue_id"] for m in a.queue()] == [ids["z@c.test"]]
+        assert len(hop.messages) == 2
+
+
 def test_what_waits_for_a_dead_next_hop_is_not_tried(make_suite):
     addr = own_address()
     a = with_smtp(make_suite(), relayhost=f"[{addr}]:2525",
