@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "net/channel.h"
+#include "service/service.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,11 +56,12 @@ changed(void)
 	bell_ring(&self.changed);
 }
 
-/* What cannot be sent stays: the next qmgr gets it. */
+/* What cannot be sent stays: the next qmgr gets it. At a stop it goes first. */
 static void
 send_to_qmgr(struct span packet)
 {
-	if (self.qmgr && !channel_send(self.qmgr, packet, NULL, 0))
+	if (self.qmgr && !channel_send(self.qmgr, packet, NULL, 0) &&
+	    !service_stopping())
 		log_warning("qmgr takes no results; they are kept");
 }
 
