@@ -17,8 +17,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-static const char uid_name[] = "postrider-uid";
-
 static void
 close_fd(int *fd)
 {
@@ -27,9 +25,8 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Never leaves the folder `at`, and follows no link in it. */
-static int
-open_below(int at, const char *name, int flags, mode_t mode)
+int
+box_open_below(int at, const char *name, int flags, mode_t mode)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
@@ -44,13 +41,13 @@ open_below(int at, const char *name, int flags, mode_t mode)
 static int
 open_or_make(int at, const char *name)
 {
-	int fd = open_below(at, name, O_RDONLY | O_DIRECTORY, 0);
+	int fd = box_open_below(at, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd != -ENOENT)
 		return fd;
 	if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	return open_below(at, name, O_RDONLY | O_DIRECTORY, 0);
+	return box_open_below(at, name, O_RDONLY | O_DIRECTORY, 0);
 }
 
 /* A mailbox is named by whole words; "." and ".." are none. */
@@ -76,7 +73,7 @@ walk(int root, struct span path, bool make)
 		snprintf(name, sizeof(name), "%.*s", (int)word.n, word.p);
 		int next = make
 		    ? open_or_make(at, name)
-		    : open_below(at, name, O_RDONLY | O_DIRECTORY, 0);
+		    : box_open_below(at, name, O_RDONLY | O_DIRECTORY, 0);
 		close(at);
 		if (next < 0)
 			return next;
@@ -109,8 +106,8 @@ open_uid_file(struct box *b, int folder)
 {
 	struct stat st;
 
-	b->uid_fd = open_below(folder, uid_name, O_RDWR | O_CREAT | O_NONBLOCK,
-	    0600);
+	b->uid_fd = box_open_below(folder, BOX_UID_NAME,
+	    O_RDWR | O_CREAT | O_NONBLOCK, 0600);
 	if (b->uid_fd < 0)
 		return b->uid_fd;
 	if (fstat(b->uid_fd, &st) < 0)
@@ -145,7 +142,7 @@ open_parts(struct box *b, int folder)
 static int
 mark_folder(struct box *b)
 {
-	int fd = open_below(b->folder, "maildirfolder",
+	int fd = box_open_below(b->folder, "maildirfolder",
 	    O_WRONLY | O_CREAT | O_NONBLOCK, 0600);
 
 	if (fd < 0)
@@ -363,68 +360,8 @@ box_close_all(struct store *s)
 	s->unused_n = 0;
 }
 
-static int
-set_lock(struct box *b, short type)
-{
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET };
-
-	return fcntl(b->uid_fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
-}
-
-static int
-lock_file(struct box *b)
-{
-	int err = set_lock(b, F_WRLCK);
-
-	for (unsigned i = 0;
-	     (err == -EAGAIN || err == -EACCES) && i < BOX_LOCK_TRIES; i++) {
-		/* Mostly it is held for less than one. */
-		pause_ms(i < 5 ? 1 << i : BOX_LOCK_PAUSE);
-		err = set_lock(b, F_WRLCK);
-	}
-	return err;
-}
-
-static bool
-is_inode(struct store *s, struct box *b, const char *name, ino_t inode)
-{
-	char path[BOX_PATH_MAX];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%.*s%s", (int)b->path_n, b->path, name);
-	return fstatat(s->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_dev == b->dev && st.st_ino == inode;
-}
-
-/*
- * Whether what we have open is what lies there: else mail would land in a folder
- * that somebody has put aside.
- */
-bool
-box_is_in_place(struct store *s, struct box *b)
-{
-	return is_inode(s, b, uid_name, b->uid_ino) &&
-	    is_inode(s, b, "new", b->new_ino);
-}
-
 int
-box_write_uid(struct box *b, const struct uidfile *f, bool sync)
-{
-	char line[UIDFILE_LINE];
-
-	uidfile_put(line, f);
-	ssize_t n = pwrite(b->uid_fd, line, sizeof(line), 0);
-	if (n < 0)
-		return -errno;
-	if (n != sizeof(line))
-		return -ENOSPC;
-	if (sync && fdatasync(b->uid_fd) < 0)
-		return -errno;
-	return 0;
-}
-
-static int
-read_all(int fd, size_t max, struct span *text_r)
+box_read_all(int fd, size_t max, struct span *text_r)
 {
 	struct stat st;
 
@@ -446,153 +383,16 @@ read_all(int fd, size_t max, struct span *text_r)
 int
 box_read_file(struct box *b, const char *name, size_t max, struct span *text_r)
 {
-	int fd = open_below(b->folder, name, O_RDONLY | O_NONBLOCK, 0);
+	int fd = box_open_below(b->folder, name, O_RDONLY | O_NONBLOCK, 0);
 
 	*text_r = (struct span){ 0 };
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return fd;
-	int err = read_all(fd, max, text_r);
+	int err = box_read_all(fd, max, text_r);
 	close(fd);
 	return err;
-}
-
-/* A UIDVALIDITY of the user's that no mailbox had, not even one that is gone. */
-static int
-new_uidvalidity(struct store *s, struct box *b, uint32_t at_least,
-    uint32_t *uidvalidity_r)
-{
-	char path[BOX_PATH_MAX + 32], text[16] = "";
-	uint64_t last = 0;
-
-	snprintf(path, sizeof(path), "%.*spostrider-uidvalidity",
-	    (int)b->user_n, b->path);
-	int fd = open_below(s->root, path, O_RDWR | O_CREAT | O_NONBLOCK, 0600);
-	if (fd < 0)
-		return fd;
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int err = fcntl(fd, F_OFD_SETLKW, &l) < 0 ? -errno : 0;
-	ssize_t n = err ? 0 : pread(fd, text, sizeof(text) - 1, 0);
-	struct span in = { text, n > 0 ? (size_t)n : 0 };
-	if (take_number(&in, UINT32_MAX - 1, &last) && last >= at_least &&
-	    last - at_least < 1000000)
-		at_least = (uint32_t)last + 1;
-	n = snprintf(text, sizeof(text), "%010" PRIu32 "\n", at_least);
-	if (!err && pwrite(fd, text, (size_t)n, 0) != n)
-		err = -ENOSPC;
-	close(fd);
-	*uidvalidity_r = at_least;
-	return err;
-}
-
-/* Where Dovecot was before us, its numbers go on. */
-static bool
-take_over(struct box *b, struct uidfile *f)
-{
-	char text[256];
-	struct dovecot_list list;
-	int fd = open_below(b->folder, "dovecot-uidlist", O_RDONLY | O_NONBLOCK,
-	    0);
-	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text), 0);
-	struct span in = { text, n > 0 ? (size_t)n : 0 };
-
-	if (fd >= 0)
-		close(fd);
-	if (!dovecot_take_head(&in, &list))
-		return false;
-	f->uidvalidity = list.uidvalidity;
-	f->next = f->reserved = list.next;
-	return true;
-}
-
-static int
-begin_uid(struct store *s, struct box *b, struct span damaged,
-    struct uidfile *f)
-{
-	uidfile_begin(f, clock_wall() / 1000000, damaged);
-	if (damaged.n < UIDFILE_LINE && take_over(b, f))
-		return 0;
-	if (damaged.n > 0)
-		log_warning("%.*s%s is damaged: the mailbox gets a new "
-			    "UIDVALIDITY",
-		    (int)b->path_n, b->path, uid_name);
-	return new_uidvalidity(s, b, f->uidvalidity, &f->uidvalidity);
-}
-
-int
-box_read_uid(struct store *s, struct box *b, struct uidfile *file_r)
-{
-	char line[UIDFILE_LINE];
-	ssize_t n = pread(b->uid_fd, line, sizeof(line), 0);
-
-	if (n < 0)
-		return -errno;
-	if (!uidfile_read((struct span){ line, (size_t)n }, file_r)) {
-		int err = begin_uid(s, b, (struct span){ line, (size_t)n },
-		    file_r);
-		if (!err)
-			err = box_write_uid(b, file_r, true);
-		if (err)
-			return err;
-	}
-	if (strcmp(file_r->boot, s->boot) == 0)
-		return 0;
-	box_sweep(b, file_r);
-	uidfile_adopt(file_r, s->boot);
-	return box_write_uid(b, file_r, false);
-}
-
-static int
-take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
-    uint32_t *uid_r)
-{
-	struct uidfile f;
-	bool sync;
-	int err = box_read_uid(s, b, &f);
-
-	if (err)
-		return err;
-	*uid_r = uidfile_take(&f, s->boot, clock_wall() / 1000000, &sync);
-	*uidvalidity_r = f.uidvalidity;
-	return box_write_uid(b, &f, sync);
-}
-
-int
-box_lock(struct store *s, struct box *b)
-{
-	pthread_mutex_lock(&b->lock);
-	int err = lock_file(b);
-	if (err) {
-		pthread_mutex_unlock(&b->lock);
-		return err;
-	}
-	if (box_is_in_place(s, b))
-		return 0;
-	box_unlock(b);
-	return -ESTALE;
-}
-
-int
-box_take_uid(struct store *s, struct box *b, uint32_t *uidvalidity_r,
-    uint32_t *uid_r)
-{
-	int err = box_lock(s, b);
-
-	if (err)
-		return err;
-	err = take_uid(s, b, uidvalidity_r, uid_r);
-	if (err)
-		box_unlock(b);
-	return err;
-}
-
-/* To give a lock back cannot fail, but by a bug. */
-void
-box_unlock(struct box *b)
-{
-	must(set_lock(b, F_UNLCK) == 0);
-	pthread_mutex_unlock(&b->lock);
 }
 
 struct index *
@@ -615,47 +415,6 @@ box_index(struct store *s, struct box *b, bool make)
 	close(fd);
 	b->index = ix;
 	return ix;
-}
-
-int
-box_keywords(struct box *b, struct keywords *k_r)
-{
-	struct span own, dovecot;
-	int err = read_all(b->uid_fd, KEYWORDS_TEXT, &own);
-
-	if (err)
-		return err;
-	struct span lines = own;
-	lines.p += own.n < UIDFILE_LINE ? own.n : UIDFILE_LINE;
-	lines.n -= own.n < UIDFILE_LINE ? own.n : UIDFILE_LINE;
-	if (box_read_file(b, "dovecot-keywords", KEYWORDS_TEXT, &dovecot) < 0)
-		dovecot = (struct span){ 0 };
-	keywords_read(k_r, lines, dovecot);
-	union {
-		const char *in;
-		void *out;
-	} a = { .in = own.p }, d = { .in = dovecot.p };
-	free(a.out);
-	free(d.out);
-	return 0;
-}
-
-/* Behind a line that was written by half it begins a new one. */
-int
-box_add_keyword(struct box *b, const struct keywords *k, unsigned n)
-{
-	char line[KEYWORD_LINE + 1];
-	struct stat st;
-
-	if (fstat(b->uid_fd, &st) < 0)
-		return -errno;
-	if (st.st_size < UIDFILE_LINE)
-		return -EBADMSG;
-	line[0] = '\n';
-	size_t len = keywords_put(line + 1, k, n) + 1;
-	if (pwrite(b->uid_fd, line, len, st.st_size) != (ssize_t)len)
-		return -ENOSPC;
-	return fdatasync(b->uid_fd) < 0 ? -errno : 0;
 }
 
 void

@@ -29,7 +29,10 @@ enum {
 	BOX_PATH_MAX = 1024,
 	BOX_LOCK_TRIES = 600, /* of 50 ms */
 	BOX_LOCK_PAUSE = 50,
+	BOX_UID_SEEN_MS = 1000, /* how often the uid file is looked for */
 };
+
+#define BOX_UID_NAME "postrider-uid"
 
 struct store {
 	int root;
@@ -60,6 +63,7 @@ struct box {
 	int uid_fd;
 	dev_t dev;
 	ino_t uid_ino;
+	_Atomic int64_t uid_seen; /* in clock_mono(); 0: never */
 	ino_t new_ino;
 	pthread_mutex_t lock;
 	struct index *_Atomic index; /* set under the lock, once */
@@ -78,8 +82,12 @@ MUST_USE int box_open(struct store *s, struct span mailbox, bool make,
 /* The mailbox's name: of ".Sent/" it is "Sent", of the INBOX nothing. */
 struct span box_name(const struct box *b);
 
-/* Whether what is open is what lies there. */
-bool box_is_in_place(struct store *s, struct box *b);
+/*
+ * Whether what is open is what lies there: else mail would land in a folder that
+ * somebody has put aside. If it is, *new_time_r is the time of new/, as of
+ * change_time().
+ */
+bool box_is_in_place(struct store *s, struct box *b, int64_t *new_time_r);
 
 /* Gives it back; NULL is fine. */
 void box_close(struct store *s, struct box *b);
@@ -110,7 +118,13 @@ MUST_USE int box_keywords(struct box *b, struct keywords *k_r);
 MUST_USE int box_add_keyword(struct box *b, const struct keywords *k,
     unsigned n);
 
-/* All of a file in the folder, for free(); nothing if it is not there. */
+/* Opens a file; never leaves the folder `at`, and follows no link. */
+int box_open_below(int at, const char *name, int flags, mode_t mode);
+
+/* All of a file of up to `max` bytes, for free(). */
+MUST_USE int box_read_all(int fd, size_t max, struct span *text_r);
+
+/* That of a file in the folder; nothing if it is not there. */
 MUST_USE int box_read_file(struct box *b, const char *name, size_t max,
     struct span *text_r);
 
@@ -118,8 +132,13 @@ MUST_USE int box_read_file(struct box *b, const char *name, size_t max,
  * Locks and takes a UID; the caller renames and unlocks. Returns 0, -ESTALE, or
  * -errno: not locked then.
  */
+struct box_uid {
+	uint32_t uidvalidity;
+	uint32_t uid;
+	int64_t new_time; /* of new/, as box_is_in_place() says it */
+};
 MUST_USE int box_take_uid(struct store *s, struct box *b,
-    uint32_t *uidvalidity_r, uint32_t *uid_r);
+    struct box_uid *uid_r);
 void box_unlock(struct box *b);
 
 /* A name that no other file has: SECONDS.MmicroPpidQn.HOST */

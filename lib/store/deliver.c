@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -30,6 +31,7 @@ struct landing {
 	const struct landing *linked;
 	uint64_t size;
 	uint64_t crlf_size;
+	int64_t date; /* the file's time, in seconds; 0: is to be asked for */
 	char name[NAME_SIZE]; /* in tmp/, then in new/ */
 	int error;
 };
@@ -193,6 +195,19 @@ copy_content(struct landing *l, const struct store_content *c, char *chunk)
 	return (uint32_t)sum == c->checksum ? 0 : -EBADMSG;
 }
 
+static int64_t
+seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec;
+}
+
+/*
+ * A file system of this machine takes the time of a file from the coarse clock or
+ * the fine one; if both say the same second, it has not to be asked.
+ */
 static int
 write_tmp(struct landing *l, const struct store_content *c, char *chunk)
 {
@@ -200,7 +215,11 @@ write_tmp(struct landing *l, const struct store_content *c, char *chunk)
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (l->fd < 0)
 		return -errno;
-	return copy_content(l, c, chunk);
+	int64_t before = seconds(CLOCK_REALTIME_COARSE);
+	int err = copy_content(l, c, chunk);
+	if (!err && !l->box->sync_folder && before == seconds(CLOCK_REALTIME))
+		l->date = before;
+	return err;
 }
 
 /* Another target with the same bytes: its file gets one more name. */
@@ -210,9 +229,20 @@ link_tmp(struct landing *l, const struct landing *to)
 	if (linkat(to->box->new, to->name, l->box->tmp, l->name, 0) < 0)
 		return -errno;
 	l->linked = to;
+	l->date = to->date;
 	l->size = to->size;
 	l->crlf_size = to->crlf_size;
 	return 0;
+}
+
+static bool
+find_date(struct landing *l, const char *name)
+{
+	struct stat st;
+
+	if (l->date == 0 && fstatat(l->box->new, name, &st, 0) == 0)
+		l->date = st.st_mtim.tv_sec;
+	return l->date != 0;
 }
 
 /*
@@ -225,11 +255,9 @@ note_in_index(struct store *s, struct landing *l, const char *name,
 {
 	struct index_txn t;
 	struct index_header h;
-	struct stat st;
 	struct index *ix = box_index(s, l->box, false);
 
-	if (!ix || fstatat(l->box->new, name, &st, 0) < 0 ||
-	    index_begin(ix, true, &t) < 0)
+	if (!ix || !find_date(l, name) || index_begin(ix, true, &t) < 0)
 		return;
 	bool keep = index_get_header(&t, box_name(l->box), &h) == 0 &&
 	    h.uidvalidity == l->target->uidvalidity &&
@@ -238,7 +266,7 @@ note_in_index(struct store *s, struct landing *l, const char *name,
 		struct mbox_message row = {
 			.uid = l->target->uid,
 			.size = l->crlf_size | ROW_IN_NEW,
-			.date = st.st_mtim.tv_sec,
+			.date = l->date,
 			.modseq = index_next_modseq(&h),
 		};
 
@@ -258,12 +286,14 @@ static int
 move_to_new(struct store *s, struct landing *l)
 {
 	struct store_target *t = l->target;
+	struct box_uid u;
 	char name[NAME_SIZE];
-	int err = box_take_uid(s, l->box, &t->uidvalidity, &t->uid);
+	int err = box_take_uid(s, l->box, &u);
 
 	if (err)
 		return err;
-	int64_t before = change_time(l->box->new);
+	t->uidvalidity = u.uidvalidity;
+	t->uid = u.uid;
 	int n = snprintf(name, sizeof(name),
 	    "%s,S=%" PRIu64 ",W=%" PRIu64 ",P%" PRIu32 ".%" PRIu32, l->name,
 	    l->size, l->crlf_size, t->uidvalidity, t->uid);
@@ -272,7 +302,7 @@ move_to_new(struct store *s, struct landing *l)
 	else if (renameat(l->box->tmp, l->name, l->box->new, name) < 0)
 		err = -errno;
 	else
-		note_in_index(s, l, name, before);
+		note_in_index(s, l, name, u.new_time);
 	box_unlock(l->box);
 	if (!err)
 		memcpy(l->name, name, sizeof(name));
@@ -300,6 +330,7 @@ try_to_land(struct store *s, struct landing *l, const struct store_content *c,
 		return err;
 	box_make_name(s, l->name);
 	l->linked = NULL;
+	l->date = 0;
 	err = same ? link_tmp(l, same) : -EXDEV;
 	/* Another file system, too many links: then a file of its own. */
 	if (err)

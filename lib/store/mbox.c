@@ -65,13 +65,14 @@ has_work(const struct mbox *m, const struct index_header *h)
 static int
 look(struct mbox *m, struct look *l)
 {
+	int64_t new_time;
 	int err = -EIO;
 
 	*l = (struct look){ 0 };
 	for (unsigned i = 0; i < MBOX_TRIES; i++) {
 		struct index *ix = m->b->index;
 
-		if (!box_is_in_place(m->u->s, m->b))
+		if (!box_is_in_place(m->u->s, m->b, &new_time))
 			return -ENOENT;
 		free(l->rows);
 		l->rows = NULL;

@@ -54,6 +54,7 @@ store_box(struct store_user *u, struct span name, struct box **box_r)
 	char bytes[BOX_PATH_MAX];
 	struct span path;
 	struct why why;
+	int64_t new_time;
 
 	*box_r = NULL;
 	if (!store_path(u, name, bytes, &path))
@@ -63,7 +64,7 @@ store_box(struct store_user *u, struct span name, struct box **box_r)
 
 		if (err)
 			return store_result_of(err);
-		if (box_is_in_place(u->s, *box_r))
+		if (box_is_in_place(u->s, *box_r, &new_time))
 			return STORE_OK;
 		box_drop(u->s, *box_r);
 		box_close(u->s, *box_r);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "store/box.h"
 #include "store/deliver.h"
 
@@ -253,6 +254,26 @@ a_mailbox_that_was_replaced_is_noticed(void **state)
 }
 
 static void
+a_uid_file_that_was_removed_is_noticed_within_a_second(void **state)
+{
+	struct store *s = open_store();
+	struct store_target t;
+
+	(void)state;
+	deliver_one(s, SPAN("alice/"), &t);
+	uint32_t before = t.uidvalidity;
+	int64_t removed = clock_mono();
+	assert_int_equal(unlink(spool_path("mail/alice/postrider-uid")), 0);
+	do {
+		pause_ms(50);
+		deliver_one(s, SPAN("alice/"), &t);
+	} while (t.uidvalidity == before && clock_mono() - removed < 10000);
+	assert_int_not_equal(t.uidvalidity, before);
+	assert_int_equal(t.uid, 1);
+	store_close(s);
+}
+
+static void
 a_folder_of_it_that_was_put_aside_is_noticed(void **state)
 {
 	struct store *s = open_store();
@@ -265,7 +286,7 @@ a_folder_of_it_that_was_put_aside_is_noticed(void **state)
 	    0);
 	assert_int_equal(mkdir(spool_path("mail/alice/new"), 0700), 0);
 	deliver_one(s, SPAN("alice/"), &t);
-	assert_int_equal(t.uid, 2);
+	assert_int_equal(t.uid, 3); /* 2 was taken before it was seen */
 	assert_int_equal(count_in("mail/alice/new"), 1);
 	assert_int_equal(count_in("mail/aside"), 1);
 	store_close(s);
@@ -383,6 +404,8 @@ main(void)
 		SPOOL_TEST(paths_stay_below_the_root),
 		SPOOL_TEST(targets_with_one_head_share_a_file),
 		SPOOL_TEST(a_mailbox_that_was_replaced_is_noticed),
+		SPOOL_TEST(
+		    a_uid_file_that_was_removed_is_noticed_within_a_second),
 		SPOOL_TEST(a_folder_of_it_that_was_put_aside_is_noticed),
 		SPOOL_TEST(uids_go_on_and_damage_changes_their_validity),
 		SPOOL_TEST(handles_are_kept_within_bounds),
