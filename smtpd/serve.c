@@ -452,11 +452,13 @@ static uint64_t
 name_connection(void)
 {
 	static int64_t last;
+	static uint64_t pid;
 	int64_t now = clock_wall();
 
+	if (pid == 0)
+		pid = (uint64_t)getpid() & (BIT(PID_BITS) - 1);
 	last = now > last ? now : last + 1;
-	return (uint64_t)last << PID_BITS |
-	    ((uint64_t)getpid() & (BIT(PID_BITS) - 1));
+	return (uint64_t)last << PID_BITS | pid;
 }
 
 static void
