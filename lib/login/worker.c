@@ -14,6 +14,7 @@
 
 enum {
 	COMPLAIN_MS = 60 * 1000, /* between two lines about the same */
+	NEWS_MS = 100, /* between two tellings */
 	IDLE_MS = 60 * 1000, /* without sessions: the worker asks for leave */
 	CROWD_KEY_MAX = 512, /* a user and an address */
 };
@@ -310,15 +311,21 @@ tell(void *tag, void *arg)
 	bell_ring(&news->bell);
 }
 
-/* A task: tells of changes in all mailboxes that are watched. */
+/*
+ * A task: tells of changes in all mailboxes that are watched. The first is told at
+ * once; what follows it closely is told together, as each telling has all sessions
+ * of a mailbox look, and one of them move what is new.
+ */
 static void
 watch_store(void *arg)
 {
 	struct store *store = arg;
 	int fd = store_watch_fd(store);
 
-	while (task_wait_fd(fd, TASK_INPUT, TASK_NEVER) == TASK_READY)
+	while (task_wait_fd(fd, TASK_INPUT, TASK_NEVER) == TASK_READY) {
 		store_watch_take(store, tell, NULL);
+		task_sleep(task_after(NEWS_MS));
+	}
 	worker.watcher = NULL;
 	close_store_if_last();
 }
