@@ -174,7 +174,7 @@ translate(struct copy *k, struct change *c)
 		used |= k->items[i].row.flags;
 	for (size_t i = 0; !err && i < STORE_KEYWORDS; i++)
 		if (used & (uint32_t)STORE_KEYWORD << i)
-			err = change_keywords(c, &k->m->keywords.names[i], 1,
+			err = change_keywords(c, &mbox_keywords(k->m)[i], 1,
 			    &map[i]);
 	for (size_t i = 0; i < k->n; i++) {
 		uint32_t old = k->items[i].row.flags;

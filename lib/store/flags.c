@@ -171,10 +171,10 @@ mbox_keyword(struct mbox *m, struct span name, bool make, uint32_t *bit_r)
 		return STORE_OK;
 	if (!keyword_is_valid(name))
 		return STORE_INVALID;
-	int n = keywords_find(&m->keywords, name);
+	int n = keywords_find(mbox_words(m), name);
 	if (n < 0) {
 		mbox_load_keywords(m);
-		n = keywords_find(&m->keywords, name);
+		n = keywords_find(mbox_words(m), name);
 	}
 	if (n < 0 && !make)
 		return STORE_ABSENT;

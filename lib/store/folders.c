@@ -165,7 +165,7 @@ mark_children(struct names *l)
 static void
 mark_special(struct names *l)
 {
-	struct span words = { l->u->special, l->u->special_n };
+	struct span words = span_str(l->u->special);
 	struct span word;
 
 	for (;;) {

@@ -87,19 +87,41 @@ look(struct mbox *m, struct look *l)
 	return err == -ESTALE && l->h.id ? 0 : err;
 }
 
+const struct keywords *
+mbox_words(const struct mbox *m)
+{
+	static const struct keywords none;
+
+	return m->keywords ? m->keywords : &none;
+}
+
+static bool
+has_keywords(const struct keywords *k)
+{
+	for (size_t i = 0; i < STORE_KEYWORDS; i++)
+		if (k->names[i].n)
+			return true;
+	return false;
+}
+
 void
 mbox_load_keywords(struct mbox *m)
 {
+	const struct keywords *old = mbox_words(m);
 	struct keywords k;
 
 	if (box_keywords(m->b, &k) < 0)
 		return;
 	for (size_t i = 0; i < STORE_KEYWORDS; i++)
-		if (!span_eq(k.names[i], m->keywords.names[i]))
+		if (!span_eq(k.names[i], old->names[i]))
 			m->keywords_changed = true;
-	memcpy(m->keywords.bytes, k.bytes, sizeof(k.bytes));
+	if (!m->keywords && has_keywords(&k))
+		m->keywords = zalloc(sizeof(*m->keywords));
+	if (!m->keywords)
+		return;
+	memcpy(m->keywords->bytes, k.bytes, sizeof(k.bytes));
 	for (size_t i = 0; i < STORE_KEYWORDS; i++)
-		m->keywords.names[i] = (struct span){ m->keywords.bytes[i],
+		m->keywords->names[i] = (struct span){ m->keywords->bytes[i],
 			k.names[i].n };
 }
 
@@ -267,6 +289,7 @@ mbox_close(struct mbox *m)
 	mbox_unwatch(m);
 	box_close(m->u->s, m->b);
 	uidset_fini(&m->recent);
+	free(m->keywords);
 	free(m->numbers);
 	free(m->rows);
 	free(m);
@@ -376,7 +399,7 @@ mbox_recent_n(const struct mbox *m)
 const struct span *
 mbox_keywords(const struct mbox *m)
 {
-	return m->keywords.names;
+	return mbox_words(m)->names;
 }
 
 /* Where the file is, as far as the index knows. */

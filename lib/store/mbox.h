@@ -10,16 +10,12 @@
 
 enum {
 	MBOX_TRIES = 4, /* with files that are renamed under our hands */
-	USER_SPECIAL_MAX = 1024,
 };
 
 struct store_user {
 	struct store *s;
 	struct box *inbox; /* held, for the index stays open with it */
-	size_t path_n;
-	char path[BOX_PATH_MAX]; /* of the INBOX, ends in '/' */
-	size_t special_n;
-	char special[USER_SPECIAL_MAX];
+	char *special; /* the folders that have a purpose: "Sent=\\Sent ..." */
 };
 
 /* The view, and how much of the index it has seen. */
@@ -36,7 +32,8 @@ struct mbox {
 	size_t n;
 	struct uidset recent;
 	uint32_t recent_n;
-	struct keywords keywords;
+	struct keywords
+	    *keywords; /* NULL: it has none, as most; mbox_words() */
 	bool keywords_changed;
 	uint32_t *numbers; /* of struct mbox_changes */
 	struct watcher watcher;
@@ -53,8 +50,9 @@ MUST_USE bool store_path(const struct store_user *u, struct span name,
 MUST_USE enum store_result store_box(struct store_user *u, struct span name,
     struct box **box_r);
 
-/* Reads the names of the keywords again. */
+/* Reads the names of the keywords again; what they are now. */
 void mbox_load_keywords(struct mbox *m);
+const struct keywords *mbox_words(const struct mbox *m);
 
 /* Removes messages, with \Deleted or not. */
 MUST_USE enum store_result mbox_remove(struct mbox *m,

@@ -38,9 +38,9 @@ store_path(const struct store_user *u, struct span name,
 	int n;
 
 	if (span_ieq(name, SPAN("INBOX")))
-		n = snprintf(path, BOX_PATH_MAX, "%s", u->path);
+		n = snprintf(path, BOX_PATH_MAX, "%s", u->inbox->path);
 	else if (store_name_is_valid(name))
-		n = snprintf(path, BOX_PATH_MAX, "%s.%.*s/", u->path,
+		n = snprintf(path, BOX_PATH_MAX, "%s.%.*s/", u->inbox->path,
 		    (int)name.n, name.p);
 	else
 		return false;
@@ -77,7 +77,7 @@ store_box(struct store_user *u, struct span name, struct box **box_r)
 static void
 make_special(struct store_user *u)
 {
-	struct span words = { u->special, u->special_n };
+	struct span words = span_str(u->special);
 	struct span word;
 
 	for (;;) {
@@ -90,7 +90,7 @@ make_special(struct store_user *u)
 			r = store_subscribe(u, name, true);
 		if (r != STORE_OK && r != STORE_EXISTS)
 			log_warning("cannot make the folder %.*s in %s",
-			    (int)name.n, name.p, u->path);
+			    (int)name.n, name.p, u->inbox->path);
 	}
 }
 
@@ -103,7 +103,7 @@ is_new(struct store_user *u)
 	struct span text;
 	size_t n;
 
-	if (u->special_n == 0 ||
+	if (u->special[0] == '\0' ||
 	    box_read_file(u->inbox, "subscriptions", SUBS_MAX, &text) < 0)
 		return false;
 	union {
@@ -121,16 +121,12 @@ store_user_open(struct store *s, struct span path, struct span special,
 	struct store_user *u = zalloc(sizeof(*u));
 
 	u->s = s;
-	if (special.n < sizeof(u->special)) {
-		memcpy(u->special, special.p ? special.p : "", special.n);
-		u->special_n = special.n;
-	}
 	if (box_open(s, path, true, &u->inbox, why) < 0) {
 		free(u);
 		return NULL;
 	}
-	u->path_n = u->inbox->path_n;
-	memcpy(u->path, u->inbox->path, u->path_n);
+	u->special = zalloc(special.n + 1);
+	memcpy(u->special, special.p ? special.p : "", special.n);
 	if (is_new(u))
 		make_special(u);
 	return u;
@@ -142,6 +138,7 @@ store_user_close(struct store_user *u)
 	if (!u)
 		return NULL;
 	box_close(u->s, u->inbox);
+	free(u->special);
 	free(u);
 	return NULL;
 }
