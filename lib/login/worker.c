@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 enum {
 	COMPLAIN_MS = 60 * 1000, /* between two lines about the same */
 	NEWS_MS = 100, /* between two tellings */
+	REST_MS = 30 * 1000, /* after which an index is closed */
+	REST_MANY = 16, /* that leave holes in the heap */
 	IDLE_MS = 60 * 1000, /* without sessions: the worker asks for leave */
 	CROWD_KEY_MAX = 512, /* a user and an address */
 };
@@ -55,6 +58,7 @@ static struct worker {
 	bool opening;
 	struct store *store; /* NULL: not yet */
 	struct task *watcher; /* of it; NULL: there is none */
+	int64_t rest; /* when it is looked at what nobody uses */
 	bool ended; /* who leaves last closes the store */
 } worker;
 
@@ -269,6 +273,32 @@ is_over(void)
 }
 
 static void
+close_unused(void *arg)
+{
+	(void)arg;
+	if (store_rest(REST_MS) >= REST_MANY)
+		malloc_trim(0);
+}
+
+/* Most sessions wait most of the time, and their indexes with them. */
+static void
+rest_if_due(void)
+{
+	if (worker.rest > task_now())
+		return;
+	task_offload(TASK_DISK, close_unused, NULL);
+	worker.rest = task_after(REST_MS);
+}
+
+static int64_t
+next_moment(void)
+{
+	int64_t end = end_of_wait();
+
+	return worker.rest < end && worker.sessions > 0 ? worker.rest : end;
+}
+
+static void
 serve_until_told(void)
 {
 	struct task_wait w[] = {
@@ -278,7 +308,8 @@ serve_until_told(void)
 	enum task_wake wake = TASK_READY;
 
 	while (!is_over() && wake != TASK_CANCELLED) {
-		wake = task_wait_any(w, COUNT_OF(w), end_of_wait());
+		wake = task_wait_any(w, COUNT_OF(w), next_moment());
+		rest_if_due();
 		if (wake != TASK_CANCELLED && end_of_wait() <= task_now()) {
 			worker.asked = true;
 			service_tell(MSG_SPARE);
@@ -289,7 +320,11 @@ serve_until_told(void)
 void
 worker_serve(const struct worker_spec *spec)
 {
-	worker = (struct worker){ .spec = spec, .last = task_now() };
+	worker = (struct worker){
+		.spec = spec,
+		.last = task_now(),
+		.rest = task_after(REST_MS),
+	};
 	hash_init(&worker.crowds, key_of);
 	bell_init(&worker.changed, "sessions");
 	bell_init(&worker.opened, "the store");

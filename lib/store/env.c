@@ -45,6 +45,7 @@ struct index {
 	ino_t data_ino;
 	unsigned slot;
 	_Atomic int64_t looked; /* clock_mono(), when it was in its place */
+	_Atomic int64_t asked; /* and when a transaction began */
 };
 
 /* All of this process: LMDB wants one environment a process and file. */
@@ -426,6 +427,32 @@ index_close(struct index *ix)
 	return NULL;
 }
 
+/* Who is just now in a transaction has it not closed under his hands. */
+static bool
+rest(struct index *ix, int64_t before)
+{
+	if (ix->asked > before || pthread_rwlock_trywrlock(&ix->lock) != 0)
+		return false;
+	bool closed = ix->env && ix->asked <= before;
+	if (closed)
+		close_env(ix);
+	pthread_rwlock_unlock(&ix->lock);
+	return closed;
+}
+
+size_t
+index_rest_all(int64_t ms)
+{
+	int64_t before = clock_mono() - ms;
+	size_t n = 0;
+
+	pthread_mutex_lock(&all_lock);
+	for (struct link *l = all.next; l != &all; l = l->next)
+		n += rest(container_of(l, struct index, link), before);
+	pthread_mutex_unlock(&all_lock);
+	return n;
+}
+
 /* That another process began it anew: then ours is a file without a name. */
 static bool
 is_in_place(struct index *ix)
@@ -447,6 +474,7 @@ was_in_place(struct index *ix)
 {
 	int64_t now = clock_mono();
 
+	ix->asked = now;
 	if (ix->env && now - ix->looked < LOOK_EVERY)
 		return true;
 	if (!is_in_place(ix))

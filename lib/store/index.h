@@ -67,6 +67,9 @@ MUST_USE int index_open(int folder, const char *boot, bool make,
 /* Gives it back; NULL is fine, and is returned. */
 struct index *index_close(struct index *ix);
 
+/* Closes the files of those that were not asked for `ms`; how many. Blocks. */
+size_t index_rest_all(int64_t ms);
+
 /* Returns 0 or -errno: nothing to end then. */
 MUST_USE int index_begin(struct index *ix, bool write, struct index_txn *t_r);
 

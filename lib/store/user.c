@@ -132,6 +132,12 @@ store_user_open(struct store *s, struct span path, struct span special,
 	return u;
 }
 
+size_t
+store_rest(int64_t ms)
+{
+	return index_rest_all(ms);
+}
+
 struct store_user *
 store_user_close(struct store_user *u)
 {

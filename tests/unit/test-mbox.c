@@ -45,6 +45,49 @@ store_flags(struct mbox *m, const char *uids, enum mbox_flag_op op,
 	uidset_fini(&s);
 }
 
+/* How often the process has an index mapped. */
+static unsigned
+mapped(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[1024];
+	unsigned n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, "postrider-index/data.mdb") != NULL;
+	fclose(f);
+	return n;
+}
+
+static void
+an_index_that_rests_is_opened_when_asked(void **state)
+{
+	struct mbox *m;
+	struct mbox_changes c;
+
+	(void)state;
+	mail_open(SPAN(""));
+	mail_deliver("alice/", hello);
+	mail_open_box("inbox", 0, &m);
+	assert_int_equal(store_rest(60000), 0);
+	assert_int_equal(mapped(), 1);
+	assert_int_equal(store_rest(0), 1);
+	assert_int_equal(mapped(), 0);
+	assert_int_equal(store_rest(0), 0);
+	mail_deliver("alice/", hello);
+	mail_sync(m, &c);
+	assert_true(c.exists_changed);
+	assert_int_equal(count(m), 2);
+	assert_int_equal(mapped(), 1);
+	assert_int_equal(store_rest(0), 1);
+	store_flags(m, "2", MBOX_FLAGS_ADD, STORE_SEEN);
+	mail_sync(m, &c);
+	assert_int_equal(flags_of(m, 2) & STORE_SEEN, STORE_SEEN);
+	mbox_close(m);
+	mail_close();
+}
+
 static void
 deliveries_come_into_an_open_view(void **state)
 {
@@ -598,6 +641,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SPOOL_TEST(an_index_that_rests_is_opened_when_asked),
 		SPOOL_TEST(deliveries_come_into_an_open_view),
 		SPOOL_TEST(flags_are_seen_by_others),
 		SPOOL_TEST(expunges_shift_the_numbers),
