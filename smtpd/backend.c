@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
 	ANSWERS_LIMIT = 1 << 18, /* bytes that look-ups of one question find */
@@ -320,10 +321,27 @@ answer_table(struct question *q)
 	access_answer_table(&q->e, a, q->keys.key, value);
 }
 
+/* What does not fit is left out: it is for a reader of traces. */
 static void
-log_trace(const struct access_trace *t, void *arg)
+note_permit(struct buf *permits, const struct access_trace *t)
 {
-	(void)arg;
+	char text[BACKEND_RULES_MAX];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	buf_putf(&b, "%s%s: %s", permits->n ? "; " : "", t->list, t->rule);
+	if (t->table)
+		buf_putf(&b, " %s (%.*s)", t->table, (int)t->key.n,
+		    t->key.p ? t->key.p : "");
+	if (!b.overflow && b.n <= buf_room(permits))
+		buf_put(permits, buf_span(&b));
+}
+
+static void
+on_trace(const struct access_trace *t, void *arg)
+{
+	if (strcmp(t->outcome, "permit") == 0)
+		note_permit(arg, t);
 	log_debug("%s: %s%s%s %.*s: %.*s", t->list, t->rule,
 	    t->table ? " " : "", t->table ? t->table : "", (int)t->key.n,
 	    t->key.p ? t->key.p : "", (int)t->said.n, t->said.p);
@@ -357,17 +375,20 @@ evaluate(struct question *q, backend_note_fn *note, void *arg)
 
 void
 backend_access(const struct access_facts *facts, unsigned lists,
-    struct access_verdict *verdict_r, backend_note_fn *note, void *arg)
+    struct access_verdict *verdict_r, struct buf *permits,
+    backend_note_fn *note, void *arg)
 {
-	/* Nothing here waits, so one is enough for all tasks. */
-	static struct question q;
+	/* Too large for a task's stack. */
+	struct question *q = zalloc(sizeof(*q));
 
-	q.arena = arena_new(ANSWERS_LIMIT);
-	access_begin(&q.e, resources.access, facts, lists);
-	q.e.trace = log_trace;
-	evaluate(&q, note, arg);
-	*verdict_r = q.e.verdict;
-	q.arena = arena_free(q.arena);
+	q->arena = arena_new(ANSWERS_LIMIT);
+	access_begin(&q->e, resources.access, facts, lists);
+	q->e.trace = on_trace;
+	q->e.trace_arg = permits;
+	evaluate(q, note, arg);
+	*verdict_r = q->e.verdict;
+	arena_free(q->arena);
+	free(q);
 }
 
 bool

@@ -14,6 +14,7 @@
 enum {
 	BACKEND_NAME_MAX = 256,
 	BACKEND_ID_MAX = 64,
+	BACKEND_RULES_MAX = 512,
 };
 
 /* Times and limits of the driver; milliseconds. */
@@ -66,9 +67,13 @@ void backend_left(struct backend_client *c);
 /* Tells a note of the restrictions: reject_warning, warn ..., with its effect. */
 typedef void backend_note_fn(const struct access_eval *e, void *arg);
 
-/* Evaluates the lists, in tables that answer at once. */
+/*
+ * Evaluates the lists. `permits`, of BACKEND_RULES_MAX, gets the rule by which
+ * each list permitted: "LIST: RULE; LIST: RULE". May sleep.
+ */
 void backend_access(const struct access_facts *facts, unsigned lists,
-    struct access_verdict *verdict_r, backend_note_fn *note, void *arg);
+    struct access_verdict *verdict_r, struct buf *permits,
+    backend_note_fn *note, void *arg);
 
 /* What a client has to do with authd; NULL: nothing yet. */
 struct sasl_exchange;

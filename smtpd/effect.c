@@ -34,6 +34,18 @@ apply(struct smtpd_session *s, enum access_effect effect, struct smtpd_text *t)
 }
 
 void
+session_permitted(struct smtpd_session *s, struct span rules)
+{
+	char *copy;
+
+	if (s->txn.n == 0 || s->txn.permits.p)
+		return;
+	copy = arena_dup(s->arena, rules);
+	if (copy)
+		s->txn.permits = (struct span){ copy, rules.n };
+}
+
+void
 session_effect(struct smtpd_session *s, enum access_effect effect,
     struct span arg)
 {

@@ -168,8 +168,8 @@ log_mail(const struct backend_mail *m)
 	};
 
 	log_hold();
-	maillog_client(id, &client, user.n ? m->session->auth.mech : none,
-	    user);
+	maillog_client(id, &client, user.n ? m->session->auth.mech : none, user,
+	    m->session->txn.permits);
 	intake_log_id(m->in);
 	log_release();
 }

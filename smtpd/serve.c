@@ -216,10 +216,15 @@ ask_access(struct client *c)
 	struct smtpd_session *s = &c->session;
 	size_t before = c->stream->out.n;
 	struct access_verdict v = { 0 };
+	char rules[BACKEND_RULES_MAX];
+	struct buf permits;
 
-	backend_access(&s->facts, s->lists, &v, note, c);
+	buf_init(&permits, rules, sizeof(rules));
+	backend_access(&s->facts, s->lists, &v, &permits, note, c);
 	c->rule = describe_rule(&v);
 	session_access(s, &v);
+	if (v.action == ACCESS_PERMIT)
+		session_permitted(s, buf_span(&permits));
 	log_step(c, before);
 	c->rule = SPAN("");
 }

@@ -160,6 +160,7 @@ struct smtpd_txn {
 	bool is_8bit;
 	struct span envid; /* decoded; ->p NULL: not said */
 	unsigned ret; /* QUEUE_RET_...; 0: not said */
+	struct span permits; /* rules by which the first recipient came in */
 	bool discard; /* take it and lose it */
 	bool hold; /* it waits until it is released */
 	bool effect_lost; /* there was no room for what a table wanted */
@@ -240,6 +241,8 @@ enum smtpd_want session_timeout(struct smtpd_session *s);
 enum smtpd_want session_shutdown(struct smtpd_session *s);
 enum smtpd_want session_access(struct smtpd_session *s,
     const struct access_verdict *verdict);
+/* By which rules it was PERMIT; right after session_access(). Kept for the log. */
+void session_permitted(struct smtpd_session *s, struct span rules);
 /*
  * While a verdict is wanted: a table wants this done with the mail. Before MAIL
  * there is none, and nothing to be done.

@@ -132,7 +132,8 @@ struct access_trace {
 	const char *rule;
 	const char *table; /* or NULL */
 	struct span key; /* that was found; ->p NULL: none */
-	struct span said; /* "permit", "reject", "dunno", or a value */
+	struct span said; /* as ->outcome, or a value */
+	const char *outcome; /* "permit", "reject", "dunno", "class" */
 };
 typedef void access_trace_fn(const struct access_trace *t, void *arg);
 

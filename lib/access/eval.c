@@ -36,7 +36,8 @@ access_refuse(struct access_eval *e, unsigned code, const char *dsn,
 }
 
 static void
-tell_trace(struct access_eval *e, const struct access_rule *r, const char *said)
+tell_trace(struct access_eval *e, const struct access_rule *r,
+    const char *outcome)
 {
 	struct access_trace t = {
 		.list = e->access->lists[e->list].name,
@@ -44,7 +45,8 @@ tell_trace(struct access_eval *e, const struct access_rule *r, const char *said)
 		.table = r->what->arity == ARITY_TABLE
 		    ? e->access->tables[r->target]
 		    : NULL,
-		.said = { said, strlen(said) },
+		.said = span_str(outcome),
+		.outcome = outcome,
 	};
 
 	if (!e->trace)

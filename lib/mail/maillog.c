@@ -261,7 +261,7 @@ maillog_broken(const struct log_client *c, struct span what, struct span verb)
 
 void
 maillog_client(struct span id, const struct log_client *c,
-    struct span sasl_method, struct span sasl_user)
+    struct span sasl_method, struct span sasl_user, struct span rules)
 {
 	struct line l = { .event = MAILLOG_CLIENT };
 
@@ -269,6 +269,7 @@ maillog_client(struct span id, const struct log_client *c,
 	add_client(&l, c);
 	add_if_any(&l, MAILLOG_FIELD_SASL_METHOD, sasl_method);
 	add_if_any(&l, MAILLOG_FIELD_SASL_USER, sasl_user);
+	add_if_any(&l, MAILLOG_FIELD_RULE, rules);
 	send_line(&l);
 }
 

@@ -96,9 +96,12 @@ void maillog_disconnect(const struct log_client *c, struct span counts);
 /* lost connection|timeout|too many errors after VERB from NAME[ADDR] */
 void maillog_broken(const struct log_client *c, struct span what,
     struct span verb);
-/* ID: client=NAME[ADDR][, sasl_method=M][, sasl_username=U] */
+/*
+ * ID: client=NAME[ADDR][, sasl_method=M][, sasl_username=U]; `rules`, by which it
+ * came in, are not in the text.
+ */
 void maillog_client(struct span id, const struct log_client *c,
-    struct span sasl_method, struct span sasl_user);
+    struct span sasl_method, struct span sasl_user, struct span rules);
 /*
  * NOQUEUE: reject: RCPT from NAME[ADDR]: 550 5.1.1 text; from=<> to=<> proto=
  * helo=<>; `what` is reject, reject_warning, hold, discard, ...

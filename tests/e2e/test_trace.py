@@ -113,6 +113,21 @@ def test_a_refusal_says_which_rule_decided(make_suite):
         "smtpd_relay_restrictions: reject_unauth_destination")
 
 
+def test_a_mail_says_by_which_rules_it_came_in(make_suite):
+    suite = make_suite()
+    suite.files["senders"] = "bob@client.test OK\n"
+    suite.set(smtpd_sender_restrictions=f"check_sender_access texthash:"
+              f"{suite.etc}/senders, reject",
+              smtpd_relay_restrictions="permit_auth_destination, "
+                                       "reject").start()
+    suite.send(MESSAGE, to="alice@example.test")
+    story, = stories(suite, "alice@example.test", "REMOVED")
+    assert one(story, "CLIENT")["rule"] == (
+        f"smtpd_sender_restrictions: check_sender_access texthash:{suite.etc}"
+        "/senders (bob@client.test); smtpd_relay_restrictions: "
+        "permit_auth_destination")
+
+
 def test_a_deferral_and_the_delivery_that_follows(make_suite):
     suite = make_suite()
     addr = own_address()

@@ -152,10 +152,11 @@ the_life_of_a_session(void **state)
 	assert_span(rendered(),
 	    SPAN("lost connection after RCPT from "
 		 "mail.example.com[203.0.113.9]"));
-	maillog_client(SPAN("ABC"), &client, none, none);
+	maillog_client(SPAN("ABC"), &client, none, none, none);
 	assert_span(rendered(),
 	    SPAN("ABC: client=mail.example.com[203.0.113.9]"));
-	maillog_client(SPAN("ABC"), &client, SPAN("PLAIN"), SPAN("bob"));
+	maillog_client(SPAN("ABC"), &client, SPAN("PLAIN"), SPAN("bob"),
+	    SPAN("smtpd_relay_restrictions: permit_sasl_authenticated"));
 	assert_span(rendered(),
 	    SPAN("ABC: client=mail.example.com[203.0.113.9], "
 		 "sasl_method=PLAIN, sasl_username=bob"));

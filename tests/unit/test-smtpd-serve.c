@@ -104,10 +104,12 @@ backend_left(struct backend_client *c)
 /* Mail is for demo.test. */
 void
 backend_access(const struct access_facts *facts, unsigned lists,
-    struct access_verdict *verdict_r, backend_note_fn *note, void *arg)
+    struct access_verdict *verdict_r, struct buf *permits,
+    backend_note_fn *note, void *arg)
 {
 	struct span rcpt = facts->rcpt;
 
+	(void)permits;
 	(void)note;
 	(void)arg;
 	must(lists == BIT(ACCESS_RELAY));
