@@ -36,7 +36,7 @@ warm_up(const struct conf *c, struct why *why)
 	(void)c;
 	(void)why;
 	for (size_t i = 0; i < STATE_FOLDERS; i++)
-		sandbox_allow(state_folder(i), false);
+		sandbox_allow_list(state_folder(i));
 	return 0;
 }
 
@@ -166,7 +166,7 @@ main(int argc, char **argv)
 		.summary = "tells counters to monitoring, over HTTP",
 		.user = SERVICE_OWNER,
 		.sandbox = SANDBOX_STDIO | SANDBOX_ACCEPT | SANDBOX_RECVFD |
-		    SANDBOX_UNIX | SANDBOX_FILES,
+		    SANDBOX_UNIX | SANDBOX_READ,
 		.warm_up = warm_up,
 		.serve = serve,
 	};

@@ -73,6 +73,12 @@ sandbox_allow_new(const char *folder)
 	allow(folder, 0, DIR_NEW);
 }
 
+void
+sandbox_allow_list(const char *folder)
+{
+	allow(folder, 0, LL_FS_READ_DIR);
+}
+
 static void
 close_paths(void)
 {

@@ -47,10 +47,11 @@ enum sandbox_mode {
  * rename and remove as well as to read. For daemons that have files, in their
  * warm_up(): before a chroot, as the path is opened here and now. One that is
  * not there is left out. The second form is for SANDBOX_CREATE: it allows no
- * listing.
+ * listing; the third allows nothing else.
  */
 void sandbox_allow(const char *path, bool write);
 void sandbox_allow_new(const char *folder);
+void sandbox_allow_list(const char *folder);
 
 /* Enters. Returns 0, or -errno with `why`. */
 MUST_USE int sandbox_enter(enum sandbox_mode mode, unsigned words,

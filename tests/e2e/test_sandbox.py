@@ -11,6 +11,7 @@ import shutil
 import signal
 import smtplib
 import socket
+import urllib.request
 
 import pytest
 
@@ -21,6 +22,7 @@ from filetrace import CALLS, Trace
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.root]
 
+METRICS = f"127.0.0.1:{PORT_BASE + 6666}"
 REFUSED = {"EPERM", "EACCES"}
 
 # For everybody: a folder, a file and a socket that users and modes protect
@@ -52,6 +54,7 @@ MAY = {
     "imapd": UNIX,
     "lmtp": TCP | UNIX,
     "lmtpd": UNIX | {"memfd x"},
+    "metrics": UNIX,
     "pop3": set(),
     "pop3d": UNIX,
     "postlogd": UNIX,
@@ -87,6 +90,9 @@ OWN = {
                 "list {others}"],
     "authd": ["read {mail_file}", "write {users}", "list incoming"],
     "proxymap": ["read {users}", "list incoming", "write {main_cf}"],
+    "metrics": ["read incoming/.drill", "write incoming/.drill",
+                "list private", "read {mail_file}", "read {users}",
+                "read /etc/passwd"],
     "dnsd": ["read /etc/passwd", "list incoming", "read {users}"],
 }
 
@@ -161,6 +167,7 @@ def everything(make_suite, within=(), **params):
         "out": "smtp unix - - n - 100 smtp",
         "lmtp": "lmtp unix - - n - 100 lmtp",
         "dnsd": "dnsd unix - - n - 1 dnsd",
+        "metrics": f"{METRICS} inet n - n - 10 metrics",
     }
     suite.with_lmtp()
     suite.within = within
@@ -184,6 +191,8 @@ def begin(suite, place):
     suite.mailbox("alice").wait(2)
     imap(suite).logout()
     pop3(suite).quit()
+    with urllib.request.urlopen(f"http://{METRICS}/metrics") as answer:
+        assert answer.status == 200
 
 
 def drill(suite, place, program):
@@ -254,6 +263,7 @@ SOCKETS = {
     "imapd": {"login/auth", "login/broker"},
     "lmtp": {"private/dns"},
     "lmtpd": {"login/auth", "login/broker"},
+    "metrics": {"private/master"},
     "pop3d": {"login/auth", "login/broker"},
     "qmgr": {"private/broker", "private/smtp", "private/lmtp",
              "private/cleanup", "private/auth"},
