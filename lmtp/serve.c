@@ -1,10 +1,9 @@
 #include "lmtp/serve.h"
 
 #include "lmtp/inbox.h"
-#include "mail/maillog.h"
 #include "mail/received.h"
+#include "mail/talk.h"
 #include "net/addr.h"
-#include "net/stream.h"
 #include "service/counters.h"
 #include "service/service.h"
 #include "task/task.h"
@@ -18,7 +17,6 @@ enum {
 	IN_DATA_MAX = 16384, /* while a mail comes in */
 	OUT_MAX = 2 * LMTP_REPLY_MAX,
 	LINE_MAX_LEN = 2048,
-	GOODBYE_MS = 2000,
 	TXN_LIMIT = 1 << 20, /* bytes of a transaction's addresses */
 	ID_BYTES = 6,
 };
@@ -26,77 +24,50 @@ enum {
 /* All there is of a client; it lives on the stack of its task. */
 struct client {
 	const struct serve_config *config;
-	struct stream *stream;
+	struct talk talk;
 	struct lmtp_session session;
 	struct body body;
 	int64_t arrived;
-	uint64_t data_bytes;
 	char addr[ADDR_TEXT_MAX];
-	bool is_local;
 };
 
-static struct log_client
-log_client(const struct client *c)
+static struct talk_at
+at(const struct client *c)
 {
-	return (struct log_client){
-		.name = c->is_local ? SPAN("local") : SPAN("unknown"),
-		.addr = span_str(c->addr),
+	return (struct talk_at){
+		.verb = c->session.verb,
+		.in_data = c->session.state == LMTP_DATA,
 	};
-}
-
-static void
-log_broken(const struct client *c, const char *what)
-{
-	struct log_client client = log_client(c);
-	char verb[48];
-
-	if (c->session.state == LMTP_DATA)
-		snprintf(verb, sizeof(verb), "DATA (%llu bytes)",
-		    (unsigned long long)c->data_bytes);
-	else
-		snprintf(verb, sizeof(verb), "%.*s", (int)c->session.verb.n,
-		    c->session.verb.p);
-	maillog_broken(&client, span_str(what), span_str(verb));
 }
 
 /* Says how a wait for the client ended. True: there is nobody any more. */
 static bool
 is_over(struct client *c, enum stream_result r)
 {
-	switch (r) {
-	case STREAM_OK:
+	switch (talk_ended(&c->talk, at(c), r)) {
+	case TALK_GOES_ON:
 		return false;
-	case STREAM_TOO_LONG:
+	case TALK_TOO_LONG:
 		lmtp_overlong(&c->session);
 		return false;
-	case STREAM_TIMEOUT:
-		log_broken(c, "timeout");
+	case TALK_TIMEOUT:
 		lmtp_timeout(&c->session);
 		return false;
-	case STREAM_CANCELLED:
+	case TALK_SHUTDOWN:
 		lmtp_shutdown(&c->session);
 		return false;
-	case STREAM_EOF:
-	case STREAM_FAILED:
-	case STREAM_EARLY_DATA:
+	case TALK_IS_OVER:
 		break;
 	}
-	log_broken(c, "lost connection");
 	return true;
-}
-
-static int64_t
-deadline(const struct client *c)
-{
-	return task_after(c->config->timeout);
 }
 
 static bool
 take_line(struct client *c)
 {
 	struct span line;
-	enum stream_result r = stream_line(c->stream, LINE_MAX_LEN,
-	    STREAM_LF_TOO, deadline(c), &line);
+	enum stream_result r = stream_line(c->talk.stream, LINE_MAX_LEN,
+	    STREAM_LF_TOO, talk_deadline(&c->talk), &line);
 
 	if (r != STREAM_OK)
 		return !is_over(c, r);
@@ -113,7 +84,7 @@ log_refusal(const struct client *c, struct span reply)
 	maillog_reject(&(struct log_reject){
 	    .what = SPAN("reject"),
 	    .verb = SPAN("RCPT"),
-	    .client = log_client(c),
+	    .client = c->talk.client,
 	    .reply = reply,
 	    .sender = s->sender,
 	    .rcpt = s->checked,
@@ -126,7 +97,7 @@ log_refusal(const struct client *c, struct span reply)
 static void
 ask_rcpt(struct client *c)
 {
-	const struct buf *out = &c->stream->out;
+	const struct buf *out = &c->talk.stream->out;
 	struct inbox ignored;
 	enum lmtp_found found = inbox_find(c->session.checked, &ignored);
 	size_t before = out->n;
@@ -154,11 +125,10 @@ static void
 put_received(struct client *c)
 {
 	const struct lmtp_session *s = &c->session;
-	struct log_client client = log_client(c);
 	const struct received r = {
 		.helo = span_str(s->helo),
-		.client_name = client.name,
-		.client_addr = client.addr,
+		.client_name = c->talk.client.name,
+		.client_addr = c->talk.client.addr,
 		.host = span_str(s->config->myhostname),
 		.mail_name = span_str(c->config->mail_name),
 		.proto = SPAN("LMTP"),
@@ -182,7 +152,7 @@ put_received(struct client *c)
 static void
 size_input(struct client *c, size_t max)
 {
-	(void)!stream_resize(c->stream, max, OUT_MAX);
+	(void)!stream_resize(c->talk.stream, max, OUT_MAX);
 }
 
 static bool
@@ -192,20 +162,20 @@ take_data(struct client *c)
 	struct span piece;
 
 	name_mail(c);
-	c->data_bytes = 0;
+	c->talk.data_bytes = 0;
 	body_init(&c->body);
 	if (c->config->received)
 		put_received(c);
 	size_input(c, IN_DATA_MAX);
 	while (!d.ended) {
-		enum stream_result r = stream_data(c->stream, &d, deadline(c),
-		    &piece);
+		enum stream_result r = stream_data(c->talk.stream, &d,
+		    talk_deadline(&c->talk), &piece);
 
 		if (r != STREAM_OK) {
 			body_fini(&c->body);
 			return !is_over(c, r);
 		}
-		c->data_bytes += piece.n;
+		c->talk.data_bytes += piece.n;
 		body_put(&c->body, piece);
 	}
 	size_input(c, IN_MAX);
@@ -228,40 +198,11 @@ deliver(struct client *c)
 	lmtp_delivered(&c->session);
 }
 
-static bool
-make_room(struct client *c)
-{
-	enum stream_result r;
-
-	if (buf_room(&c->stream->out) >= LMTP_REPLY_MAX)
-		return true;
-	r = stream_flush(c->stream, deadline(c));
-	if (r == STREAM_OK)
-		return true;
-	log_broken(c, r == STREAM_TIMEOUT ? "timeout" : "lost connection");
-	return false;
-}
-
-/* Who said QUIT, and nothing behind it, gets the last reply and is gone. */
-static void
-say_goodbye(struct client *c)
-{
-	int64_t by = task_after(GOODBYE_MS);
-
-	if (c->session.broken)
-		log_broken(c, c->session.broken);
-	if (c->session.command == LMTP_CMD_QUIT && !c->session.broken &&
-	    stream_pending(c->stream) == 0)
-		(void)!stream_flush(c->stream, by);
-	else
-		stream_finish(c->stream, by);
-}
-
 /* Does what the session wants until it, or the client, wants no more. */
 static void
 converse(struct client *c)
 {
-	while (make_room(c))
+	while (talk_make_room(&c->talk, at(c), LMTP_REPLY_MAX))
 		switch (c->session.want) {
 		case LMTP_WANT_LINE:
 			if (!take_line(c))
@@ -281,7 +222,8 @@ converse(struct client *c)
 			lmtp_reply(&c->session);
 			break;
 		case LMTP_WANT_CLOSE:
-			say_goodbye(c);
+			talk_goodbye(&c->talk, at(c), c->session.broken,
+			    c->session.command == LMTP_CMD_QUIT);
 			return;
 		}
 }
@@ -289,29 +231,33 @@ converse(struct client *c)
 static void
 log_end(const struct client *c)
 {
-	struct log_client client = log_client(c);
 	char text[256];
 	struct buf counts;
 
 	buf_init(&counts, text, sizeof(text));
 	lmtp_put_counts(&c->session, &counts);
-	maillog_disconnect(&client, buf_span(&counts));
+	maillog_disconnect(&c->talk.client, buf_span(&counts));
 }
 
 static void
-name_client(struct client *c, const struct sockaddr_storage *peer)
+log_begin(struct client *c, const struct sockaddr_storage *peer)
 {
+	bool is_local = peer->ss_family == AF_UNIX;
 	struct addr a;
 	struct buf b;
 
-	c->is_local = peer->ss_family == AF_UNIX;
 	buf_init(&b, c->addr, sizeof(c->addr) - 1);
-	if (!c->is_local &&
-	    addr_from_sockaddr((const struct sockaddr *)peer, &a))
+	if (!is_local && addr_from_sockaddr((const struct sockaddr *)peer, &a))
 		addr_put(&b, &a);
 	else
 		buf_put(&b, SPAN("unix"));
 	c->addr[b.n] = '\0';
+	c->talk.client = (struct log_client){
+		.name = is_local ? SPAN("local") : SPAN("unknown"),
+		.addr = span_str(c->addr),
+		.connection = talk_name(),
+	};
+	maillog_connect(&c->talk.client);
 }
 
 void
@@ -323,14 +269,11 @@ serve_client(const struct serve_config *config, int fd,
 	struct arena *arena CLEANUP(arena_freep) = arena_new(TXN_LIMIT);
 	struct client c = {
 		.config = config,
-		.stream = st,
+		.talk = { .stream = st, .timeout = config->timeout },
 		.body = { .fd = -1 },
 	};
-	struct log_client client;
 
-	name_client(&c, peer);
-	client = log_client(&c);
-	maillog_connect(&client);
+	log_begin(&c, peer);
 	lmtp_init(&c.session, &config->session, arena, &st->out);
 	converse(&c);
 	body_fini(&c.body);

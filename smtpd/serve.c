@@ -1,31 +1,26 @@
 #include "smtpd/serve.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "mail/maillog.h"
-#include "net/stream.h"
+#include "mail/talk.h"
 #include "smtpd/backend.h"
 #include "smtpd/handshake.h"
 #include "task/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
 	IN_MAX = 4096,
 	IN_DATA_MAX = 16384, /* while a mail comes in */
 	OUT_MAX = SMTPD_REPLY_MAX,
 	LINE_LEAST = 512, /* RFC 5321, section 4.5.3.1.4 */
-	GOODBYE_MS = 2000,
 	TXN_LIMIT = 1 << 20, /* bytes of a transaction's addresses */
 	RULE_MAX = 256,
-	PID_BITS = 22, /* of the largest process ID there can be */
 };
 
 /* All there is of a client; it lives on the stack of its task. */
 struct client {
-	struct stream *stream;
+	struct talk talk;
 	struct arena *arena;
 	struct smtpd_session session;
 	struct backend_client who;
@@ -33,18 +28,16 @@ struct client {
 	struct backend_mail *mail;
 	struct sasl_exchange *auth;
 	struct tls_facts *tls; /* owned; NULL in the clear */
-	uint64_t data_bytes;
 	bool said_bare_lf;
 	struct span rule; /* that refuses, while that is logged */
 };
 
-static struct log_client
-log_client(const struct client *c)
+static struct talk_at
+at(const struct client *c)
 {
-	return (struct log_client){
-		.name = span_str(c->who.name),
-		.addr = span_str(c->who.addr),
-		.connection = c->who.connection,
+	return (struct talk_at){
+		.verb = c->session.verb,
+		.in_data = c->session.state == SMTPD_DATA,
 	};
 }
 
@@ -57,7 +50,7 @@ log_word(struct client *c, const char *what, struct span reply)
 	maillog_reject(&(struct log_reject){
 	    .what = span_str(what),
 	    .verb = s->state == SMTPD_DATA ? SPAN("END-OF-MESSAGE") : s->verb,
-	    .client = log_client(c),
+	    .client = c->talk.client,
 	    .reply = reply,
 	    .sender = s->facts.sender,
 	    .rcpt = s->facts.rcpt,
@@ -89,8 +82,7 @@ static void
 log_step(struct client *c, size_t before)
 {
 	struct smtpd_session *s = &c->session;
-	struct span out = buf_span(&c->stream->out), reply;
-	struct log_client client = log_client(c);
+	struct span out = buf_span(&c->talk.stream->out), reply;
 
 	reply = (struct span){ out.p + before, out.n - before };
 	reply.n -= reply.n >= 2 ? 2 : reply.n;
@@ -104,13 +96,13 @@ log_step(struct client *c, size_t before)
 		log_refusal(c, "discard", s->log.text);
 		break;
 	case SMTPD_LOG_ADDRESS:
-		maillog_bad_address(&client, s->verb, s->log.text);
+		maillog_bad_address(&c->talk.client, s->verb, s->log.text);
 		break;
 	case SMTPD_LOG_NOT_SMTP:
-		maillog_not_smtp(&client, s->log.text);
+		maillog_not_smtp(&c->talk.client, s->log.text);
 		break;
 	case SMTPD_LOG_AUTH_FAILED:
-		maillog_auth_failed(&client, s->auth.mech, s->log.text,
+		maillog_auth_failed(&c->talk.client, s->auth.mech, s->log.text,
 		    s->log.user);
 		break;
 	case SMTPD_LOG_AUTH_UNKNOWN:
@@ -123,44 +115,25 @@ log_step(struct client *c, size_t before)
 	s->log.kind = SMTPD_LOG_NOTHING;
 }
 
-static void
-log_broken(struct client *c, const char *what)
-{
-	struct log_client client = log_client(c);
-	char verb[48];
-
-	if (c->session.state == SMTPD_DATA)
-		snprintf(verb, sizeof(verb), "DATA (%llu bytes)",
-		    (unsigned long long)c->data_bytes);
-	else
-		snprintf(verb, sizeof(verb), "%.*s", (int)c->session.verb.n,
-		    c->session.verb.p);
-	maillog_broken(&client, span_str(what), span_str(verb));
-}
-
-/* Says how a wait for the client ended. True: the session goes on. */
+/* Says how a wait for the client ended. True: there is nobody any more. */
 static bool
 is_over(struct client *c, enum stream_result r)
 {
-	switch (r) {
-	case STREAM_OK:
+	switch (talk_ended(&c->talk, at(c), r)) {
+	case TALK_GOES_ON:
 		return false;
-	case STREAM_TOO_LONG:
+	case TALK_TOO_LONG:
 		session_overlong(&c->session);
 		return false;
-	case STREAM_TIMEOUT:
-		log_broken(c, "timeout");
+	case TALK_TIMEOUT:
 		session_timeout(&c->session);
 		return false;
-	case STREAM_CANCELLED:
+	case TALK_SHUTDOWN:
 		session_shutdown(&c->session);
 		return false;
-	case STREAM_EOF:
-	case STREAM_FAILED:
-	case STREAM_EARLY_DATA:
+	case TALK_IS_OVER:
 		break;
 	}
-	log_broken(c, "lost connection");
 	return true;
 }
 
@@ -181,12 +154,12 @@ take_line(struct client *c)
 	    : STREAM_LF_TOO;
 	size_t before;
 	struct span line;
-	enum stream_result r = stream_line(c->stream, line_max(c), mode,
-	    task_after(c->times.timeout), &line);
+	enum stream_result r = stream_line(c->talk.stream, line_max(c), mode,
+	    talk_deadline(&c->talk), &line);
 
 	if (r != STREAM_OK)
 		return !is_over(c, r);
-	before = c->stream->out.n;
+	before = c->talk.stream->out.n;
 	session_line(&c->session, line);
 	log_step(c, before);
 	return true;
@@ -214,7 +187,7 @@ static void
 ask_access(struct client *c)
 {
 	struct smtpd_session *s = &c->session;
-	size_t before = c->stream->out.n;
+	size_t before = c->talk.stream->out.n;
 	struct access_verdict v = { 0 };
 	char rules[BACKEND_RULES_MAX];
 	struct buf permits;
@@ -232,7 +205,7 @@ ask_access(struct client *c)
 static void
 ask_space(struct client *c)
 {
-	size_t before = c->stream->out.n;
+	size_t before = c->talk.stream->out.n;
 
 	session_space(&c->session, backend_has_room(c->session.txn.size));
 	log_step(c, before);
@@ -241,7 +214,7 @@ ask_space(struct client *c)
 static void
 ask_auth(struct client *c)
 {
-	size_t before = c->stream->out.n;
+	size_t before = c->talk.stream->out.n;
 	struct smtpd_auth_answer a;
 
 	backend_auth(&c->auth, &c->session, &c->who, &a);
@@ -268,7 +241,7 @@ is_refused_lf(struct client *c, const struct dots *d)
 static void
 size_input(struct client *c, size_t max)
 {
-	(void)!stream_resize(c->stream, max, 2 * OUT_MAX);
+	(void)!stream_resize(c->talk.stream, max, 2 * OUT_MAX);
 }
 
 /* Reads a mail up to its end, also what of it is not kept. */
@@ -282,18 +255,18 @@ take_data(struct client *c)
 	enum smtpd_data result = SMTPD_DATA_OK;
 	struct span piece;
 
-	c->data_bytes = 0;
+	c->talk.data_bytes = 0;
 	c->mail = backend_mail_new(&c->session, &c->who);
 	size_input(c, IN_DATA_MAX);
 	while (!d.ended) {
-		enum stream_result r = stream_data(c->stream, &d,
-		    task_after(c->times.timeout), &piece);
+		enum stream_result r = stream_data(c->talk.stream, &d,
+		    talk_deadline(&c->talk), &piece);
 
 		if (r != STREAM_OK) {
 			c->mail = backend_mail_free(c->mail);
 			return !is_over(c, r);
 		}
-		c->data_bytes += piece.n;
+		c->talk.data_bytes += piece.n;
 		if (is_refused_lf(c, &d)) {
 			result = SMTPD_DATA_BARE_LF;
 			break;
@@ -311,7 +284,7 @@ commit(struct client *c)
 {
 	char id[BACKEND_ID_MAX] = "";
 	enum smtpd_data result = backend_mail_commit(c->mail, id);
-	size_t before = c->stream->out.n;
+	size_t before = c->talk.stream->out.n;
 
 	session_committed(&c->session, result, span_str(id));
 	log_step(c, before);
@@ -321,14 +294,13 @@ commit(struct client *c)
 static bool
 shake_hands(struct client *c)
 {
-	struct log_client client = log_client(c);
 
 	c->tls = zalloc(sizeof(*c->tls));
-	if (handshake(c->stream, backend_tls(), &client, c->tls)) {
+	if (handshake(c->talk.stream, backend_tls(), &c->talk.client, c->tls)) {
 		c->who.tls = c->tls;
 		return true;
 	}
-	log_broken(c, "lost connection");
+	talk_broken(&c->talk, at(c), "lost connection");
 	return false;
 }
 
@@ -349,32 +321,7 @@ make_room(struct client *c)
 	if (s->slow && c->times.error_sleep > 0)
 		task_sleep(task_after(c->times.error_sleep));
 	s->slow = false;
-	if (buf_room(&c->stream->out) >= SMTPD_REPLY_MAX)
-		return true;
-	enum stream_result r = stream_flush(c->stream,
-	    task_after(c->times.timeout));
-	if (r == STREAM_OK)
-		return true;
-	log_broken(c, r == STREAM_TIMEOUT ? "timeout" : "lost connection");
-	return false;
-}
-
-/*
- * Who said QUIT, and nothing behind it, gets the last reply and is gone: there is
- * nothing on its way that could make the kernel discard it.
- */
-static void
-say_goodbye(struct client *c)
-{
-	int64_t by = task_after(GOODBYE_MS);
-
-	if (c->session.broken)
-		log_broken(c, c->session.broken);
-	if (c->session.command == SMTPD_CMD_QUIT && !c->session.broken &&
-	    stream_pending(c->stream) == 0)
-		(void)!stream_flush(c->stream, by);
-	else
-		stream_finish(c->stream, by);
+	return talk_make_room(&c->talk, at(c), SMTPD_REPLY_MAX);
 }
 
 /* Does what the session wants until it, or the client, wants no more. */
@@ -410,7 +357,8 @@ converse(struct client *c)
 			ask_auth(c);
 			break;
 		case SMTPD_WANT_CLOSE:
-			say_goodbye(c);
+			talk_goodbye(&c->talk, at(c), c->session.broken,
+			    c->session.command == SMTPD_CMD_QUIT);
 			return;
 		}
 }
@@ -418,22 +366,20 @@ converse(struct client *c)
 static void
 log_end(struct client *c)
 {
-	struct log_client client = log_client(c);
 	char text[256];
 	struct buf counts;
 
 	buf_init(&counts, text, sizeof(text));
 	session_put_counts(&c->session, &counts);
-	maillog_disconnect(&client, buf_span(&counts));
+	maillog_disconnect(&c->talk.client, buf_span(&counts));
 }
 
 static void
 greet_and_converse(struct client *c, bool welcome)
 {
-	const struct log_client client = log_client(c);
 	const struct access_facts facts = {
-		.client_name = client.name,
-		.client_addr = client.addr,
+		.client_name = c->talk.client.name,
+		.client_addr = c->talk.client.addr,
 		.client_is_ours = c->who.is_ours,
 	};
 	bool tls = backend_tls()->from_start;
@@ -443,37 +389,25 @@ greet_and_converse(struct client *c, bool welcome)
 		return;
 	if (welcome)
 		session_init(&c->session, backend_config(), &facts, c->arena,
-		    &c->stream->out);
+		    &c->talk.stream->out);
 	else
 		session_crowded(&c->session, backend_config(), &facts,
-		    &c->stream->out);
+		    &c->talk.stream->out);
 	c->session.tls = tls;
 	c->session.ehlo &= ~c->who.discard;
 	converse(c);
 }
 
-/* Unlike any other within seven weeks, also that of another process. */
-static uint64_t
-name_connection(void)
-{
-	static int64_t last;
-	static uint64_t pid;
-	int64_t now = clock_wall();
-
-	if (pid == 0)
-		pid = (uint64_t)getpid() & (BIT(PID_BITS) - 1);
-	last = now > last ? now : last + 1;
-	return (uint64_t)last << PID_BITS | pid;
-}
-
 static void
 log_begin(struct client *c)
 {
-	struct log_client client;
-
-	c->who.connection = name_connection();
-	client = log_client(c);
-	maillog_connect(&client);
+	c->who.connection = talk_name();
+	c->talk.client = (struct log_client){
+		.name = span_str(c->who.name),
+		.addr = span_str(c->who.addr),
+		.connection = c->who.connection,
+	};
+	maillog_connect(&c->talk.client);
 }
 
 void
@@ -483,12 +417,13 @@ serve_client(int fd, const struct addr *peer)
 	    stream_freep) = stream_new(fd, IN_MAX, 2 * OUT_MAX);
 	struct arena *arena CLEANUP(arena_freep) = arena_new(TXN_LIMIT);
 	struct client c = {
-		.stream = st,
+		.talk = { .stream = st },
 		.arena = arena,
 		.times = backend_times(),
 	};
 	bool welcome = backend_came(peer, &c.who);
 
+	c.talk.timeout = c.times.timeout;
 	log_begin(&c);
 	greet_and_converse(&c, welcome);
 	c.mail = backend_mail_free(c.mail);
