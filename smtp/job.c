@@ -46,22 +46,10 @@ orcpt_of(struct job *j, struct span addr)
 	return (struct span){ text, kind.n + addr.n };
 }
 
-static size_t
-count_rcpts(const struct msg_in *in)
-{
-	struct span rest = in->fields;
-	struct msg_in group;
-	size_t n = 0;
-
-	while (msg_next_group(&rest, MSG_FIELD_RCPT, &group))
-		n++;
-	return n;
-}
-
 static bool
 take_rcpts(struct job *j, const struct msg_in *in)
 {
-	size_t n = count_rcpts(in);
+	size_t n = msg_count_groups(in, MSG_FIELD_RCPT);
 	struct span rest = in->fields;
 	struct msg_in group;
 	uint64_t *numbers;

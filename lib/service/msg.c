@@ -259,6 +259,18 @@ msg_next_group(struct span *rest, enum msg_field field, struct msg_in *group_r)
 	return true;
 }
 
+size_t
+msg_count_groups(const struct msg_in *in, enum msg_field field)
+{
+	struct span rest = in->fields;
+	struct msg_in group;
+	size_t n = 0;
+
+	while (msg_next_group(&rest, field, &group))
+		n++;
+	return n;
+}
+
 bool
 msg_has(const struct msg_in *in, enum msg_field field)
 {

@@ -91,6 +91,9 @@ MUST_USE bool msg_next(struct span *rest, enum msg_field field,
 MUST_USE bool msg_next_group(struct span *rest, enum msg_field field,
     struct msg_in *group_r);
 
+/* How many of them a message has. */
+size_t msg_count_groups(const struct msg_in *in, enum msg_field field);
+
 /* "DELIVER"; for logs. */
 const char *msg_name(enum msg_type type);
 

@@ -71,18 +71,6 @@ make_head(struct job *j, struct span sender, const struct job_rcpt *r)
 	return buf_span(&b);
 }
 
-static size_t
-count_rcpts(const struct msg_in *in)
-{
-	struct span rest = in->fields;
-	struct msg_in group;
-	size_t n = 0;
-
-	while (msg_next_group(&rest, MSG_FIELD_RCPT, &group))
-		n++;
-	return n;
-}
-
 /* False: there is no memory for so much. */
 static bool
 take_rcpts(struct job *j, const struct msg_in *in, struct job_rcpt *rcpts)
@@ -126,7 +114,7 @@ job_new(const struct msg_in *in, int fd, int64_t now)
 		    .offset = msg_u64(in, MSG_FIELD_OFFSET),
 		    .length = msg_u64(in, MSG_FIELD_LENGTH),
 		    .checksum = (uint32_t)msg_u64(in, MSG_FIELD_CHECKSUM) },
-		.n = count_rcpts(in),
+		.n = msg_count_groups(in, MSG_FIELD_RCPT),
 		.arrived = (int64_t)msg_u64(in, MSG_FIELD_ARRIVED),
 		.active = (int64_t)msg_u64(in, MSG_FIELD_TIME_BEGUN),
 		.begun = now,

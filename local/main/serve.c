@@ -10,7 +10,6 @@
 
 enum {
 	WORKS_MAX = 200, /* requests at a time */
-	RCPTS_MAX = 1024,
 	MEMORY_MAX = 32 << 20, /* of a request */
 };
 
@@ -75,25 +74,13 @@ take_mail(struct work *w, const struct msg_in *in)
 	m->begun = service_wall();
 }
 
-static size_t
-count_rcpts(const struct msg_in *in)
-{
-	struct span rest = in->fields;
-	struct msg_in group;
-	size_t n = 0;
-
-	while (n < RCPTS_MAX && msg_next_group(&rest, MSG_FIELD_RCPT, &group))
-		n++;
-	return n;
-}
-
 /* NULL, with `fd` closed: it cannot be used. */
 static struct work *
 make_work(const struct msg_in *in, int fd)
 {
 	struct work *w = zalloc(sizeof(*w));
 	struct span rest = in->fields;
-	size_t max = count_rcpts(in);
+	size_t max = msg_count_groups(in, MSG_FIELD_RCPT);
 	struct msg_in group;
 
 	w->mail.fd = fd;
