@@ -43,8 +43,8 @@ put_number(struct buf *out, const struct number *n, uint32_t value)
 
 	do
 		text[--at] = digits[value % base];
-	while ((value /= base) > 0);
-	while (sizeof(text) - at < n->width)
+	while ((value /= base) > 0 && at > 0);
+	while (sizeof(text) - at < n->width && at > 0)
 		text[--at] = n->zeros ? '0' : ' ';
 	buf_put(out, (struct span){ text + at, sizeof(text) - at });
 }
