@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/help.h"
 #include "base/scan.h"
+#include "conf/names.h"
 #include "conf/params.h"
 #include "master/dirs.h"
 #include "master/openmetrics.h"
@@ -411,7 +412,8 @@ report_unused(const char *name, const char *raw, void *arg)
 	const char *file = "main.cf";
 	unsigned line = 0;
 
-	(void)arg;
+	if (conf_names_class(arg, span_str(name)) != 0)
+		return;
 	(void)conf_source(conf, name, &file, &line);
 	printf("warning: %s:%u: unused parameter: %s = %s\n", file, line, name,
 	    raw);
@@ -500,6 +502,32 @@ check_sandbox(void)
 	    text);
 }
 
+static void
+report_warning(const char *text, void *arg)
+{
+	(void)arg;
+	printf("warning: %s\n", text);
+}
+
+/* Names that are used and not set, or set and not used. */
+static void
+check_names(void)
+{
+	struct entry_list entries;
+	struct conf_names *names;
+	struct why why;
+
+	conf_each_remark(conf, report_warning, NULL);
+	if (entry_list_load(conf_dir(conf), &entries, report_warning, NULL,
+		&why) < 0)
+		return; /* an error, which was told */
+	names = conf_names_new(conf, &entries);
+	conf_names_each_undefined(names, report_warning, NULL);
+	conf_each(conf, report_unused, names);
+	conf_names_free(names);
+	entry_list_free(&entries);
+}
+
 static int
 check(char **args)
 {
@@ -522,7 +550,7 @@ check(char **args)
 	check_file_system();
 	check_sandbox();
 	conf_each(conf, report_idle, NULL);
-	conf_each_unused(conf, report_unused, NULL);
+	check_names();
 	return errors > 0 ? FAILED : 0;
 }
 

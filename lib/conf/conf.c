@@ -10,12 +10,15 @@
 #include "conf/private.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	CONF_MEMORY_MAX = 256 << 20, /* what one process keeps of main.cf */
 	NETWORKS_SIZE = 64 << 10,
+	REMARK_SIZE = 512,
 	HOSTNAME_SIZE = 512,
 };
 
@@ -27,6 +30,12 @@ struct entry {
 	const char *raw;
 	const char *file;
 	unsigned line;
+};
+
+/* What was odd about main.cf, and no error. */
+struct remark {
+	struct link link;
+	const char *text;
 };
 
 /* What was once worked out is kept. */
@@ -43,6 +52,7 @@ struct cache {
 	const char *hostname;
 	const char *domain;
 	const char *networks;
+	const char *number; /* of this process */
 };
 
 struct conf {
@@ -50,6 +60,7 @@ struct conf {
 	const char *dir;
 	struct hash names;
 	struct link order;
+	struct link remarks;
 	struct cache *cache;
 };
 
@@ -83,6 +94,24 @@ find_entry(const struct conf *c, struct span name)
 	return l ? container_of(l, struct entry, in_names) : NULL;
 }
 
+static void remark(struct conf *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void
+remark(struct conf *c, const char *fmt, ...)
+{
+	struct remark *r = ARENA_NEW(c->arena, struct remark);
+	char text[REMARK_SIZE];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (!r)
+		return;
+	r->text = dup_in(c->arena, span_str(text));
+	list_append(&c->remarks, &r->link);
+}
+
 /* The last one wins, and keeps the place of the first. */
 static void
 set(struct conf *c, struct span name, struct span value, const char *file,
@@ -97,6 +126,9 @@ set(struct conf *c, struct span name, struct span value, const char *file,
 		e->name = (struct span){ dup_in(c->arena, name), name.n };
 		hash_add(&c->names, &e->in_names);
 		list_append(&c->order, &e->in_order);
+	} else if (line > 0) {
+		remark(c, "%s/%s, line %u: overriding earlier entry: %s=%s",
+		    c->dir, file, line, e->name.p, e->raw);
 	}
 	e->raw = dup_in(c->arena, value);
 	e->file = file;
@@ -147,6 +179,13 @@ read_main_cf(struct conf *c, struct why *why)
 		struct span name;
 		struct span value;
 
+		if (is_white(*line.p)) {
+			remark(c,
+			    "%s/main.cf: logical line must not start with "
+			    "whitespace: \"%.*s\"",
+			    c->dir, (int)(line.n < 60 ? line.n : 60), line.p);
+			continue;
+		}
 		error = conf_split(line, "main.cf", number, &name, &value, why);
 		if (!error)
 			set(c, name, value, "main.cf", number);
@@ -173,11 +212,9 @@ override(struct conf *c, const char *text, struct why *why)
 }
 
 struct conf *
-conf_load(const char *dir, const char *const *overrides, size_t n,
-    struct why *why)
+conf_new(const char *dir)
 {
 	struct conf *c = zalloc(sizeof(*c));
-	int error;
 
 	c->arena = arena_new(CONF_MEMORY_MAX);
 	c->cache = zalloc(sizeof(*c->cache));
@@ -185,9 +222,19 @@ conf_load(const char *dir, const char *const *overrides, size_t n,
 	hash_init(&c->names, entry_key);
 	hash_init(&c->cache->values, cached_key);
 	list_init(&c->order);
+	list_init(&c->remarks);
 	c->dir = dup_in(c->arena, span_str(dir));
 	(void)param_at(0); /* sorts the table, before there are threads */
-	error = read_main_cf(c, why);
+	return c;
+}
+
+struct conf *
+conf_load(const char *dir, const char *const *overrides, size_t n,
+    struct why *why)
+{
+	struct conf *c = conf_new(dir);
+	int error = read_main_cf(c, why);
+
 	for (size_t i = 0; !error && i < n; i++)
 		error = override(c, overrides[i], why);
 	if (error)
@@ -262,7 +309,19 @@ own_networks(const struct conf *c)
 	return c->cache->networks;
 }
 
-/* The default: of the table, or what this machine knows. */
+static const char *
+own_number(const struct conf *c)
+{
+	char text[24];
+
+	if (!c->cache->number) {
+		snprintf(text, sizeof(text), "%d", (int)getpid());
+		c->cache->number = dup_in(c->cache->arena, span_str(text));
+	}
+	return c->cache->number;
+}
+
+/* The default: of the table, or what this machine and process know. */
 static const char *
 fallback_of(const struct conf *c, const struct param *p)
 {
@@ -272,6 +331,10 @@ fallback_of(const struct conf *c, const struct param *p)
 		return own_domain(c);
 	if (strcmp(p->name, "mynetworks") == 0)
 		return own_networks(c);
+	if (strcmp(p->name, "process_name") == 0)
+		return program_invocation_short_name;
+	if (strcmp(p->name, "process_id") == 0)
+		return own_number(c);
 	return p->fallback;
 }
 
@@ -281,12 +344,9 @@ conf_default(const struct conf *c, const char *name)
 	struct span s = span_str(name);
 	const struct param *p = param_find(s);
 
-	if (strcmp(name, "config_directory") == 0)
-		return c->dir;
 	if (p)
 		return fallback_of(c, p);
-	p = param_find_inherited(s);
-	return p ? conf_raw(c, p->name) : NULL;
+	return param_inherited_value(s);
 }
 
 static const char *
@@ -301,8 +361,7 @@ raw_of(const struct conf *c, struct span name)
 		return e->raw;
 	if (p)
 		return fallback_of(c, p);
-	p = param_find_inherited(name);
-	return p ? raw_of(c, span_str(p->name)) : NULL;
+	return param_inherited_value(name);
 }
 
 const char *
@@ -424,6 +483,14 @@ conf_source(const struct conf *c, const char *name, const char **file_r,
 	return true;
 }
 
+const char *
+conf_set_value(const struct conf *c, struct span name)
+{
+	const struct entry *e = find_entry(c, name);
+
+	return e ? e->raw : NULL;
+}
+
 void
 conf_each(const struct conf *c, conf_name_fn *fn, void *arg)
 {
@@ -432,6 +499,14 @@ conf_each(const struct conf *c, conf_name_fn *fn, void *arg)
 
 		fn(e->name.p, e->raw, arg);
 	}
+}
+
+void
+conf_each_remark(const struct conf *c, void (*fn)(const char *text, void *arg),
+    void *arg)
+{
+	for (struct link *l = c->remarks.next; l != &c->remarks; l = l->next)
+		fn(container_of(l, struct remark, link)->text, arg);
 }
 
 const char *

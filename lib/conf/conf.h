@@ -70,6 +70,9 @@ struct conf_field {
 struct conf *conf_load(const char *dir, const char *const *overrides, size_t n,
     struct why *why);
 
+/* Of a directory, too, but with the defaults alone: reads nothing. */
+struct conf *conf_new(const char *dir);
+
 /* NULL is fine. Returns NULL. */
 struct conf *conf_free(struct conf *c);
 
@@ -122,12 +125,19 @@ MUST_USE int conf_get_number(const struct conf *c, const char *name,
 bool conf_source(const struct conf *c, const char *name, const char **file_r,
     unsigned *line_r);
 
+/* As main.cf or -o has it, or NULL: it is set nowhere. */
+const char *conf_set_value(const struct conf *c, struct span name);
+
 /* Calls `fn` for each name that is set in main.cf, in the file's order. */
 typedef void conf_name_fn(const char *name, const char *raw, void *arg);
 void conf_each(const struct conf *c, conf_name_fn *fn, void *arg);
 
-/* The same for names that are set, and neither known nor used by others. */
-void conf_each_unused(const struct conf *c, conf_name_fn *fn, void *arg);
+/*
+ * Calls `fn` for what was odd about main.cf, and no error: a parameter that is
+ * set twice, a first line that begins with a blank and so belongs to nothing.
+ */
+void conf_each_remark(const struct conf *c,
+    void (*fn)(const char *text, void *arg), void *arg);
 
 enum conf_edit {
 	CONF_EDIT_SET, /* "name = value" */
@@ -136,8 +146,8 @@ enum conf_edit {
 };
 
 /*
- * Edits DIR/main.cf: `texts` are what the kind of edit says. Comments and the
- * order stay; what is new comes last. The file is replaced at once, and keeps
+ * Edits DIR/main.cf: `texts` are what the kind of edit says; of several for one
+ * name the last one wins. Comments and the order stay; what is new comes last. The file is replaced at once, and keeps
  * its owner and mode; who edits at the same time waits. Returns 0, or -errno
  * with `why`. Blocks.
  */

@@ -1,17 +1,10 @@
 #include "conf/lines.h"
 #include "conf/private.h"
+#include "conf/replace.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum {
-	EDIT_TRIES = 100, /* at a file that others replace */
-};
 
 /* One name to edit. */
 struct change {
@@ -33,16 +26,6 @@ is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static bool
-is_void(struct span line)
-{
-	size_t n = 0;
-
-	while (n < line.n && is_blank(line.p[n]))
-		n++;
-	return n == line.n || line.p[n] == '#';
-}
-
 static void
 put(FILE *out, struct span s)
 {
@@ -56,6 +39,16 @@ put_change(const struct edit *e, const struct change *c)
 	    (int)c->value.n, c->value.p);
 }
 
+/* The last one that is told wins. */
+static struct change *
+find_name(const struct edit *e, struct span name)
+{
+	for (size_t i = e->n; i > 0; i--)
+		if (span_eq(e->change[i - 1].name, name))
+			return &e->change[i - 1];
+	return NULL;
+}
+
 static struct change *
 find(const struct edit *e, struct span line)
 {
@@ -63,10 +56,7 @@ find(const struct edit *e, struct span line)
 
 	while (name.n > 0 && is_blank(name.p[name.n - 1]))
 		name.n--;
-	for (size_t i = 0; i < e->n; i++)
-		if (span_eq(e->change[i].name, name))
-			return &e->change[i];
-	return NULL;
+	return find_name(e, name);
 }
 
 /* The first line of a name becomes the new one, others of it go. */
@@ -97,7 +87,7 @@ rewrite(struct edit *e, struct span text)
 	while (text.n > 0) {
 		struct span line = span_cut(&text, '\n');
 
-		if (is_void(line)) {
+		if (lines_is_void(line)) {
 			put(e->out, line);
 			fputc('\n', e->out);
 			continue;
@@ -116,90 +106,23 @@ rewrite(struct edit *e, struct span text)
 		put(e->out, line);
 		fputc('\n', e->out);
 	}
-	for (size_t i = 0; i < e->n && e->kind == CONF_EDIT_SET; i++)
-		if (!e->change[i].done)
-			put_change(e, &e->change[i]);
-}
-
-static int
-fail(const char *path, int error, struct why *why)
-{
-	return why_set(why, error, path, 0, "%s", strerror(error));
-}
-
-/* The new file, locked, and still the one that has this name. */
-static int
-open_locked(const char *temp, int *fd_r, struct why *why)
-{
-	for (int i = 0; i < EDIT_TRIES; i++) {
-		int fd = open(temp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-		    0644);
-		struct stat ours;
-		struct stat named;
-
-		if (fd < 0)
-			return fail(temp, errno, why);
-		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &ours) == 0 &&
-		    stat(temp, &named) == 0 && ours.st_ino == named.st_ino) {
-			*fd_r = fd;
-			return 0;
-		}
-		close(fd);
+	for (size_t i = 0; i < e->n && e->kind == CONF_EDIT_SET; i++) {
+		c = find_name(e, e->change[i].name);
+		if (!c->done)
+			put_change(e, c);
+		c->done = true;
 	}
-	return fail(temp, EBUSY, why);
-}
-
-/* With the owner and mode of the old file, on stable storage. */
-static int
-finish(FILE *out, const char *path, const char *temp, struct why *why)
-{
-	struct stat st;
-	int error = 0;
-
-	if (stat(path, &st) < 0 || fchmod(fileno(out), st.st_mode & 07777) < 0)
-		error = errno;
-	if (!error && geteuid() == 0 &&
-	    fchown(fileno(out), st.st_uid, st.st_gid) < 0)
-		error = errno;
-	if (!error && (fflush(out) != 0 || fsync(fileno(out)) < 0))
-		error = errno;
-	if (!error && rename(temp, path) < 0)
-		error = errno;
-	return error ? fail(path, error, why) : 0;
 }
 
 static int
-replace(struct edit *e, const char *dir, struct why *why)
+rewrite_main_cf(FILE *out, struct span text, void *arg, struct why *why)
 {
-	char path[CONF_PATH_MAX];
-	char temp[CONF_PATH_MAX];
-	struct lines lines;
-	char *text = NULL;
-	int fd = -1;
-	int error;
+	struct edit *e = arg;
 
-	snprintf(path, sizeof(path), "%s/main.cf", dir);
-	snprintf(temp, sizeof(temp), "%s/main.cf.tmp", dir);
-	error = open_locked(temp, &fd, why);
-	if (error)
-		return error;
-	e->out = fdopen(fd, "w");
-	if (!e->out || ftruncate(fd, 0) < 0)
-		error = fail(temp, errno, why);
-	if (!error)
-		error = lines_read(path, &lines, &text, why);
-	if (!error) {
-		rewrite(e, (struct span){ text, lines.n });
-		error = finish(e->out, path, temp, why);
-	}
-	if (error)
-		unlink(temp);
-	if (e->out)
-		fclose(e->out);
-	else
-		close(fd);
-	free(text);
-	return error;
+	(void)why;
+	e->out = out;
+	rewrite(e, text);
+	return 0;
 }
 
 static int
@@ -231,7 +154,7 @@ conf_edit(const char *dir, enum conf_edit kind, const char *const *texts,
 	for (size_t i = 0; !error && i < n; i++)
 		error = parse_change(kind, texts[i], &e.change[i], why);
 	if (!error)
-		error = replace(&e, dir, why);
+		error = conf_replace(dir, "main.cf", rewrite_main_cf, &e, why);
 	free(e.change);
 	return error;
 }

@@ -12,9 +12,8 @@ is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
 
-/* Whether the physical line says nothing. */
-static bool
-is_void(struct span line)
+bool
+lines_is_void(struct span line)
 {
 	size_t n = 0;
 
@@ -43,7 +42,7 @@ lines_next(struct lines *l, struct span *line_r, unsigned *number_r)
 	while (l->n > 0) {
 		size_t whole;
 		struct span part = peek(l, &whole);
-		bool says = !is_void(part);
+		bool says = !lines_is_void(part);
 
 		if (says && start && !is_blank(*part.p))
 			break;
@@ -119,7 +118,8 @@ lines_read(const char *path, struct lines *lines_r, char **text_r,
 	int error;
 
 	if (fd < 0)
-		return why_set(why, errno, path, 0, "%s", strerror(errno));
+		return why_set(why, errno, NULL, 0, "open %s: %s", path,
+		    strerror(errno));
 	error = read_open(fd, path, lines_r, text_r, why);
 	close(fd);
 	return error;

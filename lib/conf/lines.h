@@ -30,6 +30,9 @@ struct lines {
 MUST_USE bool lines_next(struct lines *l, struct span *line_r,
     unsigned *number_r);
 
+/* Whether a physical line says nothing. */
+bool lines_is_void(struct span line);
+
 /*
  * Reads a whole file for lines_next(). `text_r`, to be given to free(), is what
  * the lines point into; a NUL stands behind it. Returns 0 or -errno with `why`.

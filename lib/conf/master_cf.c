@@ -129,36 +129,44 @@ parse_maxproc(struct span text, const struct place *at, struct service_line *s)
 	return 0;
 }
 
-/* A word, or what { braces } keep together, with them taken off. */
+/* Up to a blank that is in no { braces }. */
 static int
-take_arg(struct span *in, const struct place *at, struct span *arg_r)
+take_token(struct span *in, const struct place *at, struct span *token_r)
 {
 	size_t n = 0;
 	size_t level = 0;
 
-	if (*in->p != '{') {
-		while (n < in->n && !is_white(in->p[n]))
-			n++;
-		*arg_r = (struct span){ in->p, n };
-		in->p += n;
-		in->n -= n;
-		return 0;
-	}
-	for (; n < in->n; n++) {
+	for (; n < in->n && (level > 0 || !is_white(in->p[n])); n++) {
 		level += in->p[n] == '{';
-		if (in->p[n] == '}' && --level == 0)
-			break;
+		level -= in->p[n] == '}' && level > 0;
 	}
-	if (n == in->n)
+	if (level > 0)
 		return refuse(at, "argument", *in, "a } for each {");
-	*arg_r = (struct span){ in->p + 1, n - 1 };
-	in->p += n + 1;
-	in->n -= n + 1;
-	if (in->n > 0 && !is_white(*in->p))
-		return refuse(at, "argument", *in, "a blank behind }");
-	skip_white(arg_r);
-	while (arg_r->n > 0 && is_white(arg_r->p[arg_r->n - 1]))
-		arg_r->n--;
+	*token_r = (struct span){ in->p, n };
+	in->p += n;
+	in->n -= n;
+	return 0;
+}
+
+/* A word; if it is all in { braces }, they are taken off. */
+static int
+take_arg(struct span *in, const struct place *at, struct span *arg_r)
+{
+	struct span whole;
+	size_t level = 0;
+	int error = take_token(in, at, &whole);
+
+	*arg_r = whole;
+	if (error || *whole.p != '{')
+		return error;
+	for (size_t i = 0; i + 1 < whole.n; i++) {
+		level += whole.p[i] == '{';
+		level -= whole.p[i] == '}';
+		if (level == 0)
+			return refuse(at, "argument", whole,
+			    "a blank behind }");
+	}
+	*arg_r = trim_white((struct span){ whole.p + 1, whole.n - 2 });
 	return 0;
 }
 
@@ -244,6 +252,16 @@ parse_line(struct span text, const struct place *at, struct service_line *s)
 	return 0;
 }
 
+int
+service_line_parse(struct span text, unsigned line, struct arena *a,
+    struct service_line *s, struct why *why)
+{
+	struct place at = { a, line, why };
+
+	*s = (struct service_line){ 0 };
+	return parse_line(text, &at, s);
+}
+
 static struct service_line *
 find(const struct master_cf *m, const char *name, enum service_type type)
 {
@@ -292,10 +310,15 @@ master_cf_load(const struct conf *c, struct why *why)
 	snprintf(path, sizeof(path), "%s/master.cf", conf_dir(c));
 	error = lines_read(path, &lines, &text, why);
 	while (!error && lines_next(&lines, &line, &number)) {
-		struct place at = { m->arena, number, why };
-		struct service_line s = { 0 };
+		struct service_line s;
 
-		error = parse_line(line, &at, &s);
+		if (is_white(*line.p))
+			error = why_set(why, EINVAL, "master.cf", number,
+			    "begins with a blank, and there is no line that "
+			    "it could go on with");
+		else
+			error = service_line_parse(line, number, m->arena, &s,
+			    why);
 		if (!error)
 			add(m, &s);
 	}

@@ -38,6 +38,13 @@ struct service_line {
 	const char *field[SERVICE_FIELDS_N]; /* as written, command included */
 };
 
+/*
+ * Takes a logical line apart; what is in `s_r` lives in `a`. Returns 0 or -EINVAL
+ * with `why`, which names the file and `line`.
+ */
+MUST_USE int service_line_parse(struct span text, unsigned line,
+    struct arena *a, struct service_line *s_r, struct why *why);
+
 struct master_cf;
 
 /* Reads DIR/master.cf. Returns NULL with `why`. Blocks. */

@@ -21,49 +21,57 @@ enum {
 static uint16_t by_name[PARAMS_N];
 static bool is_sorted;
 
+/* Which services give names to parameters. */
+enum {
+	DELIVERS = 1, /* those that qmgr hands mail to */
+	RUNS = 2, /* those that run commands */
+	OURS = 4, /* all; Postfix has no such parameter */
+};
+
 /* Names that begin with a service's name, and what they inherit. */
+#define INHERIT(SUFFIX, FROM, WHOSE) \
+	{ \
+		SPAN_INIT(SUFFIX), SPAN_INIT("$" FROM), WHOSE \
+	}
 static const struct {
 	struct span suffix;
-	struct span from;
+	struct span value;
+	unsigned whose;
 } inherited[] = {
-#define INHERIT(SUFFIX, FROM) { SPAN_INIT(SUFFIX), SPAN_INIT(FROM) },
 	/* The longer one first, where one ends in another. */
 	INHERIT("_destination_concurrency_failed_cohort_limit",
-	    "default_destination_concurrency_failed_cohort_limit")
-	    INHERIT("_destination_concurrency_negative_feedback",
-		"default_destination_concurrency_negative_feedback")
-		INHERIT("_destination_concurrency_positive_feedback",
-		    "default_destination_concurrency_positive_feedback")
-		    INHERIT("_initial_destination_concurrency",
-			"initial_destination_concurrency") INHERIT("_destination_concurrency_limit",
-			"default_destination_concurrency_limit")
-			INHERIT("_destination_recipient_limit",
-			    "default_destination_recipient_limit") INHERIT("_destination_rate_delay",
-			    "default_destination_rate_delay") INHERIT("_transport_rate_delay",
-			    "default_transport_rate_delay") INHERIT("_delivery_slot_cost",
-			    "default_delivery_slot_cost")
-			    INHERIT("_delivery_slot_discount",
-				"default_delivery_slot_discount")
-				INHERIT("_delivery_slot_loan",
-				    "default_delivery_slot_loan")
-				    INHERIT("_minimum_delivery_slots",
-					"default_minimum_delivery_slots")
-					INHERIT("_extra_recipient_limit",
-					    "default_extra_recipient_limit")
-					    INHERIT("_recipient_refill_delay",
-						"default_recipient_refill_delay")
-						INHERIT(
-						    "_recipient_refill_limit",
-						    "default_recipient_refill_limit")
-						    INHERIT("_recipient_limit",
-							"default_recipient_limit")
-							INHERIT("_time_limit",
-							    "command_time_limit")
-							    INHERIT(
-								"_service_workers",
-								"service_workers")
-#undef INHERIT
+	    "default_destination_concurrency_failed_cohort_limit", DELIVERS),
+	INHERIT("_destination_concurrency_negative_feedback",
+	    "default_destination_concurrency_negative_feedback", DELIVERS),
+	INHERIT("_destination_concurrency_positive_feedback",
+	    "default_destination_concurrency_positive_feedback", DELIVERS),
+	INHERIT("_initial_destination_concurrency",
+	    "initial_destination_concurrency", DELIVERS),
+	INHERIT("_destination_concurrency_limit",
+	    "default_destination_concurrency_limit", DELIVERS),
+	INHERIT("_destination_recipient_limit",
+	    "default_destination_recipient_limit", DELIVERS),
+	INHERIT("_destination_rate_delay", "default_destination_rate_delay",
+	    DELIVERS),
+	INHERIT("_transport_rate_delay", "default_transport_rate_delay",
+	    DELIVERS),
+	INHERIT("_delivery_slot_cost", "default_delivery_slot_cost", DELIVERS),
+	INHERIT("_delivery_slot_discount", "default_delivery_slot_discount",
+	    DELIVERS),
+	INHERIT("_delivery_slot_loan", "default_delivery_slot_loan", DELIVERS),
+	INHERIT("_minimum_delivery_slots", "default_minimum_delivery_slots",
+	    DELIVERS),
+	INHERIT("_extra_recipient_limit", "default_extra_recipient_limit",
+	    DELIVERS),
+	INHERIT("_recipient_refill_delay", "default_recipient_refill_delay",
+	    DELIVERS),
+	INHERIT("_recipient_refill_limit", "default_recipient_refill_limit",
+	    DELIVERS),
+	INHERIT("_recipient_limit", "default_recipient_limit", DELIVERS),
+	INHERIT("_time_limit", "command_time_limit", RUNS),
+	INHERIT("_service_workers", "service_workers", OURS),
 };
+#undef INHERIT
 
 static int
 compare_rows(const void *a, const void *b)
@@ -116,8 +124,8 @@ param_find(struct span name)
 	return NULL;
 }
 
-const struct param *
-param_find_inherited(struct span name)
+const char *
+param_inherited_value(struct span name)
 {
 	for (size_t i = 0; i < COUNT_OF(inherited); i++) {
 		struct span suffix = inherited[i].suffix;
@@ -126,8 +134,42 @@ param_find_inherited(struct span name)
 		    span_eq((struct span){ name.p + name.n - suffix.n,
 				suffix.n },
 			suffix))
-			return param_find(inherited[i].from);
+			return inherited[i].value.p;
 	}
+	return NULL;
+}
+
+const struct param *
+param_find_inherited(struct span name)
+{
+	const char *value = param_inherited_value(name);
+
+	return value ? param_find(span_str(value + 1)) : NULL;
+}
+
+static unsigned
+gives_names(const char *command)
+{
+	static const char *const agents[] = { "error", "lmtp", "local", "pipe",
+		"smtp", "virtual" };
+	unsigned whose = OURS;
+
+	for (size_t i = 0; i < COUNT_OF(agents); i++)
+		if (strcmp(command, agents[i]) == 0)
+			whose |= DELIVERS;
+	if (strcmp(command, "pipe") == 0 || strcmp(command, "spawn") == 0)
+		whose |= RUNS;
+	return whose;
+}
+
+const char *
+param_suffix(const char *command, size_t i)
+{
+	unsigned whose = gives_names(command);
+
+	for (size_t at = 0; at < COUNT_OF(inherited); at++)
+		if ((inherited[at].whose & whose) && i-- == 0)
+			return inherited[at].suffix.p;
 	return NULL;
 }
 

@@ -47,6 +47,15 @@ const struct param *param_find(struct span name);
  */
 const struct param *param_find_inherited(struct span name);
 
+/* The same as a value: "$default_destination_concurrency_limit", or NULL. */
+const char *param_inherited_value(struct span name);
+
+/*
+ * The ends of names that a service of this program gives parameters, the i-th;
+ * NULL: there are no more. "smtp" has "_destination_concurrency_limit" ...
+ */
+const char *param_suffix(const char *command, size_t i);
+
 /* All rows, sorted by name. */
 size_t param_count(void);
 const struct param *param_at(size_t i);

@@ -4,6 +4,7 @@
 #include "tests/fuzz/conf.h"
 
 #include "conf/conf.h"
+#include "conf/names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -14,6 +15,13 @@ get(const char *name, const char *raw, void *arg)
 
 	(void)raw;
 	(void)conf_get(arg, name, &why);
+}
+
+static void
+look_at(const char *text, void *arg)
+{
+	(void)arg;
+	must(*text);
 }
 
 int
@@ -31,7 +39,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	}
 	conf_each(c, get, c);
-	conf_each_unused(c, get, c);
+
+	struct entry_list none = { 0 };
+	struct conf_names *names = conf_names_new(c, &none);
+
+	conf_names_each_undefined(names, look_at, NULL);
+	conf_names_each_unused(names, true, look_at, NULL);
+	conf_names_free(names);
 	if (conf_get_number(c, "smtpd_timeout", CONF_TIME, &ms, &why) == 0)
 		must(ms >= 1000);
 	conf_free(c);

@@ -4,6 +4,8 @@
 #include "conf/conf.h"
 #include "conf/lines.h"
 #include "conf/master_cf.h"
+#include "conf/master_edit.h"
+#include "conf/names.h"
 #include "conf/params.h"
 #include "conf/value.h"
 
@@ -336,32 +338,155 @@ services_are_read(void **state)
 }
 
 static void
-note_name(const char *name, const char *raw, void *arg)
+note_text(const char *text, void *arg)
 {
 	struct buf *out = arg;
+	const char *colon = strchr(text, ':');
 
-	buf_putf(out, "%s=%s;", name, raw);
+	buf_putf(out, "%s;", colon ? colon + 2 : text);
+}
+
+/* What is told of these two files, without their directory. */
+static void
+check_names(const char *main_cf, const char *master_cf, const char *want)
+{
+	const char *dir = temp_dir();
+	char storage[512];
+	struct entry_list entries;
+	struct conf_names *names;
+	struct buf out;
+	struct why why;
+	struct conf *c = load(dir, main_cf, &why);
+
+	assert_non_null(c);
+	temp_file(dir, "master.cf", master_cf);
+	buf_init(&out, storage, sizeof(storage));
+	conf_each_remark(c, note_text, &out);
+	assert_int_equal(entry_list_load(dir, &entries, note_text, &out, &why),
+	    0);
+	names = conf_names_new(c, &entries);
+	conf_names_each_undefined(names, note_text, &out);
+	conf_names_each_unused(names, true, note_text, &out);
+	assert_span(buf_span(&out), span_str(want));
+	conf_names_free(names);
+	entry_list_free(&entries);
+	conf_free(c);
+	temp_remove(dir, files);
 }
 
 static void
 unused_names_are_found(void **state)
 {
-	const char *dir = temp_dir();
-	char storage[256];
-	struct buf out;
-	struct why why;
-	struct conf *c = load(dir,
-	    "foo = 1\nbar = 2\nsmtpd_banner = ${bar}\nsmtpd_tiemout = 5\n"
-	    "smtpd_restriction_classes = strict\nstrict = permit\n"
-	    "x_recipient_limit = 5\n",
-	    &why);
+	static const struct {
+		const char *main_cf, *master_cf, *want;
+	} cases[] = {
+		{ "foo = 1\n", "", "unused parameter: foo=1;" },
+		{ "bar = 2\nsmtpd_banner = ${bar?x}\n", "", "" },
+		{ "smtpd_tiemout = 5\n", "",
+		    "unused parameter: smtpd_tiemout=5;" },
+		{ "smtpd_banner = $nope\n", "", "undefined parameter: nope;" },
+		{ "a = $b\nb = 1\nrelayhost = $a\n", "", "" },
+		{ "a = $b\nb = $a\nrelayhost = $a\n", "", "" },
+		{ "smtpd_restriction_classes = strict, no\nstrict = $x\nx = "
+		  "permit\n",
+		    "", "undefined parameter: no;" },
+		{ "x_recipient_limit = 5\n", "",
+		    "unused parameter: x_recipient_limit=5;" },
+		{ "x_recipient_limit = 5\n", "x unix - - n - - smtp\n", "" },
+		{ "x_time_limit = 5\n", "x unix - - n - - smtp\n",
+		    "unused parameter: x_time_limit=5;" },
+		{ "x_time_limit = 5\n", "x unix - - n - - pipe\n", "" },
+		{ "alias_maps = hash:/a, proxy:ldap:l\nl_bind = no\nl_x = 1\n",
+		    "", "unused parameter: l_x=1;" },
+		{ "y = 1\n",
+		    "x unix - - n - - smtp -o x=$y -o relayhost=$x -o z=1\n",
+		    "unused parameter: z=1;" },
+		{ " x = 1\nrelayhost = a\nrelayhost = b\n", "",
+		    "logical line must not start with whitespace: \" x = "
+		    "1\";overriding earlier entry: relayhost=a;" },
+	};
 
 	(void)state;
-	buf_init(&out, storage, sizeof(storage));
-	conf_each_unused(c, note_name, &out);
-	assert_span(buf_span(&out), SPAN("foo=1;smtpd_tiemout=5;"));
-	conf_free(c);
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		check_names(cases[i].main_cf, cases[i].master_cf,
+		    cases[i].want);
+}
+
+static unsigned unmatched;
+
+static void
+note_unmatched(const char *request)
+{
+	(void)request;
+	unmatched++;
+}
+
+/* Edits master.cf, and compares it with `want`. */
+static void
+check_master_edit(enum master_edit kind, const char *request, const char *want)
+{
+	static const char before[] = "# top\na unix - - n - - smtp -v\n"
+				     "  -o { x = y z } arg\n# b's\n"
+				     "b unix - - n - - smtp\n";
+	const char *dir = temp_dir();
+	char name[128];
+	struct lines l;
+	struct why why;
+	char *text;
+
+	temp_file(dir, "master.cf", before);
+	snprintf(name, sizeof(name), "%s/master.cf", dir);
+	if (master_edit(dir, kind, &request, 1, note_unmatched, &why) < 0)
+		want = before;
+	assert_int_equal(lines_read(name, &l, &text, &why), 0);
+	assert_string_equal(text, want);
+	free(text);
 	temp_remove(dir, files);
+}
+
+static void
+master_cf_is_edited(void **state)
+{
+#define A "a          unix  -       -       n       -       -       smtp"
+#define TAIL "# b's\nb unix - - n - - smtp\n"
+#define LONG "a unix - - n - - smtp -v\n  -o { x = y z } arg\n"
+	static const struct {
+		enum master_edit kind;
+		const char *request, *want;
+	} cases[] = {
+		{ MASTER_EDIT_SET, "a/unix=a unix - - n - - smtp",
+		    "# top\n" A "\n" TAIL },
+		{ MASTER_EDIT_SET, "c/unix=a", NULL },
+		{ MASTER_EDIT_SET_PARAM, "a/*/x=1",
+		    "# top\n" A " -v\n    -o x=1\n    arg\n" TAIL },
+		{ MASTER_EDIT_SET_PARAM, "a/unix/w=1",
+		    "# top\n" A
+		    " -v\n    -o {x=y z}\n    -o w=1\n    arg\n" TAIL },
+		{ MASTER_EDIT_REMOVE_PARAM, "*/unix/x",
+		    "# top\n" A " -v\n    arg\n# b's\n"
+		    "b          unix  -       -       n       -       -       "
+		    "smtp\n" },
+		{ MASTER_EDIT_SET_FIELD, "a/unix/command=smtp",
+		    "# top\n" A "\n" TAIL },
+		{ MASTER_EDIT_SET_FIELD, "a/unix/chroot=z", NULL },
+		{ MASTER_EDIT_SET_FIELD, "a/unix/nope=z", NULL },
+		{ MASTER_EDIT_SET_FIELD, "c/unix/chroot=y",
+		    "# top\n" LONG TAIL },
+		{ MASTER_EDIT_COMMENT, "a/unix",
+		    "# top\n#a unix - - n - - smtp -v\n"
+		    "#  -o { x = y z } arg\n" TAIL },
+		{ MASTER_EDIT_REMOVE, "a/unix", "# top\n" TAIL },
+		{ MASTER_EDIT_REMOVE, "a", NULL },
+	};
+#undef A
+#undef TAIL
+#undef LONG
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		check_master_edit(cases[i].kind, cases[i].request,
+		    cases[i].want);
+	assert_int_equal(unmatched, 1);
 }
 
 static void
@@ -440,6 +565,7 @@ main(void)
 		TEST(services_name_file_and_line),
 		TEST(services_are_read),
 		TEST(unused_names_are_found),
+		TEST(master_cf_is_edited),
 		TEST(edits_keep_what_they_do_not_mean),
 		TEST(each_default_is_allowed),
 	};

@@ -1,0 +1,64 @@
+/* What was built in: types of tables and of SASL, ways to lock, TLS. */
+#include "tools/conf/postconf.h"
+
+#include "dict/dict.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/opensslv.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void
+print(const char *name, void *arg)
+{
+	(void)arg;
+	puts(name);
+}
+
+/* The kinds of keys that a certificate of this OpenSSL can have. */
+static void
+print_key_types(void)
+{
+	static const char *const kinds[][2] = { { "dsa", "DSA" },
+		{ "ecdsa", "EC" }, { "ed25519", "ED25519" },
+		{ "ed448", "ED448" }, { "rsa", "RSA" } };
+
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		EVP_KEYMGMT *m = EVP_KEYMGMT_fetch(NULL, kinds[i][1], NULL);
+
+		if (m)
+			puts(kinds[i][0]);
+		EVP_KEYMGMT_free(m);
+	}
+}
+
+static int
+show_tls(const char *mode)
+{
+	if (strcmp(mode, "compile-version") == 0)
+		puts(OPENSSL_VERSION_TEXT);
+	else if (strcmp(mode, "run-version") == 0)
+		puts(OpenSSL_version(OPENSSL_VERSION));
+	else if (strcmp(mode, "public-key-algorithms") == 0)
+		print_key_types();
+	else {
+		warn("unknown 'postconf -T' mode: %s", mode);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+int
+list_things(const struct request *r)
+{
+	if (r->has['T'])
+		return show_tls(r->tls_mode);
+	if (r->has['m'])
+		dict_each_type(print, NULL);
+	if (r->has['l'])
+		puts("flock\nfcntl\ndotlock");
+	if (r->has['a'])
+		puts("dovecot"); /* authd speaks its protocol */
+	return EXIT_SUCCESS;
+}
