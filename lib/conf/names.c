@@ -93,7 +93,9 @@ is_builtin(struct span name)
 {
 	const struct param *p = param_find(name);
 
-	return p && !(p->fallback[0] == '$' && param_inherited_value(name));
+	const char *value = param_inherited_value(name);
+
+	return p && (!value || strcmp(p->fallback, value) != 0);
 }
 
 unsigned
