@@ -217,7 +217,7 @@ entry_param(const struct entry_text *e, struct span name)
 static bool
 wants_braces(const char *arg)
 {
-	return strpbrk(arg, " \t\r\n\v\f,") != NULL;
+	return strpbrk(arg, " \t\r\n\v\f") != NULL;
 }
 
 /* All fields but the command, and the blanks before that. */
@@ -239,14 +239,17 @@ put_fields(FILE *out, const struct entry_text *e)
 	return at;
 }
 
-/* Whether a folded line ends before this argument, whatever its length. */
+static bool
+is_dash_o(const struct entry_text *e, size_t i)
+{
+	return i < e->options_n && strcmp(e->arg[i], "-o") == 0;
+}
+
+/* Each -o has a line of its own; whatever its length, a folded line ends there. */
 static bool
 begins_line(const struct entry_text *e, size_t i)
 {
-	if (i < e->options_n)
-		return strcmp(e->arg[i], "-o") == 0 ||
-		    (i > 1 && strcmp(e->arg[i - 2], "-o") == 0);
-	return i == e->options_n && i > 0;
+	return is_dash_o(e, i) || (i > 1 && is_dash_o(e, i - 2));
 }
 
 static void
@@ -255,6 +258,7 @@ put_arg(FILE *out, const char *arg)
 	fprintf(out, wants_braces(arg) ? "{%s}" : "%s", arg);
 }
 
+/* The width is Postfix's: a word ends before the last column, a brace may be in it. */
 void
 entry_put_command(FILE *out, const struct entry_text *e, size_t at, bool folded)
 {
@@ -263,12 +267,14 @@ entry_put_command(FILE *out, const struct entry_text *e, size_t at, bool folded)
 	fputs(command, out);
 	at += strlen(command);
 	for (size_t i = 0; i < e->n; i++) {
-		size_t n = strlen(e->arg[i]);
+		size_t braces = wants_braces(e->arg[i]) ? 2 : 0;
+		size_t n = strlen(e->arg[i]) + braces;
 		bool is_value = i > 0 && i < e->options_n &&
-		    strcmp(e->arg[i - 1], "-o") == 0;
+		    is_dash_o(e, i - 1);
 
 		if (folded && !is_value &&
-		    (begins_line(e, i) || at + 1 + n > ENTRY_LINE_WIDTH)) {
+		    (begins_line(e, i) ||
+			at + 1 + n - braces / 2 >= ENTRY_LINE_WIDTH)) {
 			fprintf(out, "\n%*s", INDENT, "");
 			at = INDENT;
 		} else {

@@ -463,7 +463,7 @@ master_cf_is_edited(void **state)
 		    "# top\n" A
 		    " -v\n    -o {x=y z}\n    -o w=1\n    arg\n" TAIL },
 		{ MASTER_EDIT_REMOVE_PARAM, "*/unix/x",
-		    "# top\n" A " -v\n    arg\n# b's\n"
+		    "# top\n" A " -v arg\n# b's\n"
 		    "b          unix  -       -       n       -       -       "
 		    "smtp\n" },
 		{ MASTER_EDIT_SET_FIELD, "a/unix/command=smtp",
