@@ -166,7 +166,7 @@ def test_tools_work_on_a_suite_that_does_not_run(make_suite):
     assert not suite.files_in()
 
 
-@pytest.mark.parametrize("kind", ["lmdb", "texthash"])
+@pytest.mark.parametrize("kind", ["lmdb", "hash", "btree", "cdb", "texthash"])
 def test_postmap(make_suite, kind):
     suite = make_suite()
     suite.write()
@@ -174,9 +174,10 @@ def test_postmap(make_suite, kind):
     table.write_text("# a comment\nKey.test  value one\n"
                      "other@x.test\tanother\n  continued\n\n")
     name = f"{kind}:{table}"
-    if kind == "lmdb":
+    if kind != "texthash":
         tool(suite, "postmap", name)
-        assert (suite.etc / "table.lmdb").exists()
+        suffix = {"hash": "db", "btree": "db"}.get(kind, kind)
+        assert (suite.etc / f"table.{suffix}").exists()
     assert tool(suite, "postmap", "-q", "key.test",
                 name).stdout == "value one\n"
     assert tool(suite, "postmap", "-q", "other@x.test",
