@@ -189,17 +189,18 @@ def test_postmap(make_suite, kind):
     assert both.stdout == "key.test\tvalue one\n"
 
 
-def test_postmap_replaces_a_table_that_is_in_use(make_suite):
+@pytest.mark.parametrize("kind", ["lmdb", "hash", "btree", "cdb"])
+def test_postmap_replaces_a_table_that_is_in_use(make_suite, kind):
     suite = make_suite()
     table = suite.etc / "boxes"
-    suite.set(virtual_mailbox_maps=f"lmdb:{table}").write()
+    suite.set(virtual_mailbox_maps=f"{kind}:{table}").write()
     table.write_text("alice@example.test example.test/alice/\n")
-    tool(suite, "postmap", f"lmdb:{table}")
+    tool(suite, "postmap", f"{kind}:{table}")
     suite.start()
     suite.send("Subject: one\n\n")
     table.write_text("alice@example.test example.test/alice/\n"
                      "bob@example.test example.test/bob/\n")
-    tool(suite, "postmap", f"lmdb:{table}")
+    tool(suite, "postmap", f"{kind}:{table}")
 
     def known():
         with suite.session() as wire:
