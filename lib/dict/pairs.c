@@ -8,6 +8,7 @@
 enum {
 	BLOCK = 1 << 20, /* bytes of pairs that are got at a time */
 	FEW = 12, /* so many keys are compared as they are */
+	MANY = 2000, /* so many are sorted without comparing them */
 	DEPTH_MAX = 512, /* bytes; what has those in common, too */
 	WORD = 8, /* bytes of a key that are compared at a time */
 };
@@ -210,6 +211,59 @@ compare_keys(const void *a, const void *b)
 	    : (left->key_n > right->key_n) - (left->key_n < right->key_n);
 }
 
+static void
+swap(struct item **a, struct item **b)
+{
+	struct item *t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+/* By the last byte first, each time keeping the order of those with the same. */
+static void
+sort_by_bytes(struct item *v, size_t n, size_t count[WORD][256])
+{
+	struct item *from = v, *to = zalloc(n * sizeof(*to)), *room = to;
+
+	for (size_t byte = 0; byte < WORD; byte++) {
+		size_t *at = count[byte], sum = 0;
+
+		/* All have the same there. */
+		if (at[from[0].word >> (8 * byte) & 0xff] == n)
+			continue;
+		for (size_t i = 0; i < 256; i++) {
+			size_t these = at[i];
+
+			at[i] = sum;
+			sum += these;
+		}
+		for (size_t i = 0; i < n; i++)
+			to[at[from[i].word >> (8 * byte) & 0xff]++] = from[i];
+		swap(&from, &to);
+	}
+	if (from != v)
+		memcpy(v, from, n * sizeof(*v));
+	free(room);
+}
+
+static void
+sort_words(struct item *v, size_t n)
+{
+	size_t(*count)[256];
+
+	if (n < MANY) {
+		qsort(v, n, sizeof(*v), compare_words);
+		return;
+	}
+	count = zalloc(WORD * sizeof(*count));
+	for (size_t i = 0; i < n; i++)
+		for (size_t byte = 0; byte < WORD; byte++)
+			count[byte][v[i].word >> (8 * byte) & 0xff]++;
+	sort_by_bytes(v, n, count);
+	free(count);
+}
+
 /*
  * Sorts by eight bytes of the key at a time, which lie side by side, and then those
  * that have them in common by the next eight: the keys themselves, all over the
@@ -224,7 +278,7 @@ sort_items(struct item *v, size_t n, size_t depth)
 	}
 	for (size_t i = 0; i < n; i++)
 		v[i].word = word_of(v[i].pair, depth);
-	qsort(v, n, sizeof(*v), compare_words);
+	sort_words(v, n);
 	for (size_t i = 0, end; i < n; i = end) {
 		for (end = i + 1; end < n && v[end].word == v[i].word;)
 			end++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 enum {
+	AHEAD = 8, /* pairs that are got from the memory ahead */
 	ROOT = 1, /* its page: db_verify wants no other */
 	/* More bytes are on pages of their own: two pairs fit a page. */
 	LARGE = BDB_PAGE / 4 - 2 * BDB_LARGE_SIZE,
@@ -102,6 +103,9 @@ put_leaves(struct out *o, const struct pairs *p, bool nul, struct level *l)
 	add_child(l, number, p->n > 0 ? p->v[0] : NULL);
 	for (size_t i = 0; i < p->n; i++) {
 		const struct pair *pair = p->v[i];
+
+		if (i + AHEAD < p->n)
+			PREFETCH(p->v[i + AHEAD]);
 
 		if (!has_room(page, pair_size(pair, nul), 2)) {
 			uint32_t next = o->next++;
