@@ -130,3 +130,16 @@ def test_a_source_cut_off_anywhere_makes_a_table(place):
         ours(place, f"btree:{path}")
         rows = ours(place, "-s", f"btree:{path}").stdout
         assert rows == theirs(place, "-s", f"btree:{path}").stdout
+
+
+def test_values_may_be_files(place):
+    (place.etc / "one").write_text("first\n")
+    (place.etc / "two").write_bytes(b"\xff\0")
+    path = place.etc / "table"
+    path.write_text(f"both {place.etc}/one, {place.etc}/two\n"
+                    f"none {place.etc}/none\n")
+    done = ours(place, "-F", f"hash:{path}")
+    assert "line 2: open" in done.stderr
+    assert ours(place, "-s", f"hash:{path}").stdout == "both\tZmlyc3QKCv8A\n"
+    assert ours(place, "-F", "-s", f"hash:{path}").stdout == (
+        "both\tfirst\n\n\xff\0\n")

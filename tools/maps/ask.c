@@ -37,25 +37,25 @@ open_table(const struct options *o, const char *given)
 	return d;
 }
 
-/* With -F a value is what was in a file. False: it is not. */
+/* With -F a value is what was in a file, good until the next one. False: it is not. */
 static bool
 decode(const struct options *o, const char *table, struct span key,
     struct span *value)
 {
+	static char *storage;
 	struct buf out;
-	char *storage;
 
 	if (!o->files)
 		return true;
+	free(storage);
 	storage = zalloc(value->n + 1);
 	buf_init(&out, storage, value->n + 1);
 	if (base64_take(*value, &out)) {
-		*value = buf_span(&out); /* kept until we end */
+		*value = buf_span(&out);
 		return true;
 	}
 	postmap_warn("table %s: key %s: malformed BASE64 value: %s", table,
 	    postmap_show(key), value->p);
-	free(storage);
 	return false;
 }
 
