@@ -5,6 +5,7 @@
  */
 #include "auth/authd.h"
 #include "base/log.h"
+#include "dict/dict.h"
 #include "sasl/scheme.h"
 #include "service/service.h"
 
@@ -107,7 +108,8 @@ warm_up(const struct conf *c, struct why *why)
 {
 	int64_t threads = 0;
 
-	if (conf_get_number(c, "cpu_threads", CONF_INT, &threads, why) < 0)
+	if (dict_configure(c, why) < 0 ||
+	    conf_get_number(c, "cpu_threads", CONF_INT, &threads, why) < 0)
 		return -1;
 	hashers = threads > 0 ? (size_t)threads : service_processors();
 	authd.users = users_open(authd.settings.user_maps, why);
@@ -125,8 +127,9 @@ reload(struct conf *c, struct why *why)
 {
 	struct next *n = zalloc(sizeof(*n)), *old;
 
-	if (conf_get_struct(c, fields, COUNT_OF(fields), &n->settings, why) ==
-	    0)
+	if (dict_configure(c, why) == 0 &&
+	    conf_get_struct(c, fields, COUNT_OF(fields), &n->settings, why) ==
+		0)
 		n->users = users_open(n->settings.user_maps, why);
 	if (n->users)
 		n->places = places_open(c, why);

@@ -111,6 +111,5 @@ void
 users_each_file(const struct users *u, users_file_fn *fn, void *arg)
 {
 	for (size_t i = 0; i < u->n; i++)
-		if (dict_file(u->tables[i]))
-			fn(dict_file(u->tables[i]), arg);
+		dict_each_file(u->tables[i], fn, arg);
 }

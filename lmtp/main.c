@@ -10,6 +10,7 @@
  * for lmtpd_mynetworks.
  */
 #include "base/log.h"
+#include "dict/dict.h"
 #include "dict/lists.h"
 #include "lmtp/inbox.h"
 #include "lmtp/serve.h"
@@ -81,6 +82,8 @@ warm_up(const struct conf *c, struct why *why)
 
 	use_params();
 	dict_on_open(service_watch_as);
+	if (dict_configure(c, why) < 0)
+		return -EINVAL;
 	networks = lists_open(params.networks, LISTS_ADDRS, &inner);
 	if (!networks)
 		return conf_complain(c, "lmtpd_mynetworks", EINVAL, inner.text,

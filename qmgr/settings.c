@@ -1,5 +1,7 @@
 #include "qmgr/settings.h"
 
+#include "dict/dict.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +41,8 @@ settings_new(const struct conf *c, struct why *why)
 	struct settings *s = zalloc(sizeof(*s));
 
 	s->conf = c;
-	if (conf_get_struct(c, fields, COUNT_OF(fields), s, why) < 0 ||
+	if (dict_configure(c, why) < 0 ||
+	    conf_get_struct(c, fields, COUNT_OF(fields), s, why) < 0 ||
 	    !(s->services = master_cf_load(c, why)) ||
 	    !(s->routing = routing_open(c, why)))
 		return settings_free(s);

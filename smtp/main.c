@@ -21,6 +21,8 @@ static int
 warm_up(const struct conf *c, struct why *why)
 {
 	dict_on_open(service_watch_as);
+	if (dict_configure(c, why) < 0)
+		return -1;
 	return params_open(c, IS_LMTP, why);
 }
 

@@ -283,7 +283,7 @@ build(const struct file *f)
 
 	if (lines_read(f->path, &lines, &text, &why) < 0)
 		fatal(why.text);
-	b = dict_build_begin(f->table, FILE_MODE, &why);
+	b = dict_build_begin(f->table, FILE_MODE, 0, &why);
 	if (!b)
 		fatal(why.text);
 	while (lines_next(&lines, &line, &number)) {
@@ -498,7 +498,7 @@ run(const struct options *o)
 	struct why why;
 	struct conf *c = conf_load(conf_find_dir(o->dir), NULL, 0, &why);
 
-	if (!c)
+	if (!c || dict_configure(c, &why) < 0)
 		fatal(why.text);
 	if (strcmp(o->words[0], "list") == 0 && o->n == 1) {
 		list_users(c);

@@ -324,8 +324,9 @@ log_event(uint8_t event, enum log_level level, const char *service,
 {
 	char tag[TAG_MAX + 2];
 
-	snprintf(tag, sizeof(tag), "%s/%s", own.name,
-	    service ? service : own.service);
+	service = service ? service : own.service;
+	snprintf(tag, sizeof(tag), "%s%s%s", own.name, *service ? "/" : "",
+	    service);
 	log_event_as(event, level, tag, fields, n);
 }
 

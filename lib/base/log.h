@@ -59,7 +59,8 @@ struct log_record {
 };
 
 /*
- * Says who we are: tags are `name`/`service`, as "postrider/smtpd". Lines go to
+ * Says who we are: tags are `name`/`service`, as "postrider/smtpd"; a command has
+ * no service, and its name alone. Lines go to
  * `fd`, a seqpacket socket, which stays the caller's; if it is -1 they go to
  * stderr, as all do before this call.
  */

@@ -1,13 +1,29 @@
 #include "dict/build.h"
 
-#include "dict/private.h"
+#include "dict/kinds.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+enum {
+	TEMP_SIZE = KINDS_PATH_MAX + 32,
+	LOCK_TRIES = 100,
+};
+
+struct dict_build {
+	const struct kind *kind;
+	unsigned flags;
+	struct pairs pairs;
+	bool has_temp;
+	int lock; /* the old file, locked; or -1 */
+	bool full; /* what was to be changed is too large */
+	char path[KINDS_PATH_MAX];
+	char temp[TEMP_SIZE];
+};
 
 static struct span
 type_of(const char *type_and_name, const char **name_r)
@@ -22,189 +38,184 @@ type_of(const char *type_and_name, const char **name_r)
 bool
 dict_can_build(struct span type)
 {
-#ifdef HAVE_LMDB
-	return span_eq(type, SPAN("lmdb"));
-#else
-	(void)type;
-	return false;
-#endif
+	return kinds_find(type) != NULL;
 }
-
-static int
-refuse(const char *type_and_name, struct why *why)
-{
-	return why_set(why, EINVAL, NULL, 0,
-	    "%.200s: a table of this type cannot be made; allowed is lmdb:name",
-	    type_and_name);
-}
-
-#ifdef HAVE_LMDB
-
-#include <lmdb.h>
-
-enum {
-	PATH_SIZE = 2048,
-	BATCH = 10000, /* rows of one transaction */
-};
-
-/* As large as a file can get; only what is used is on the disk. */
-static const size_t map_size = (size_t)64 << 30;
-
-struct dict_build {
-	MDB_env *env;
-	MDB_txn *txn;
-	MDB_dbi dbi;
-	size_t rows; /* in the transaction */
-	char path[PATH_SIZE];
-	char temp[PATH_SIZE];
-};
 
 static int
 fail(const struct dict_build *b, int error, struct why *why)
 {
-	return why_set(why, error > 0 ? error : EIO, NULL, 0, "%s: %s", b->path,
-	    mdb_strerror(error));
-}
-
-static int
-begin_txn(struct dict_build *b)
-{
-	b->rows = 0;
-	return mdb_txn_begin(b->env, NULL, 0, &b->txn);
-}
-
-static int
-open_env(struct dict_build *b)
-{
-	int error = mdb_env_create(&b->env);
-
-	if (!error)
-		error = mdb_env_set_mapsize(b->env, map_size);
-	if (!error)
-		error = mdb_env_open(b->env, b->temp,
-		    MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, 0600);
-	if (!error)
-		error = begin_txn(b);
-	if (!error)
-		error = mdb_dbi_open(b->txn, NULL, 0, &b->dbi);
-	return error;
+	return why_set(why, error, NULL, 0, "%s: %s", b->path, strerror(error));
 }
 
 /* The mode and owner of the old file, or else of the source. */
 static int
-take_owner(struct dict_build *b, const char *source, uint32_t mode,
-    struct why *why)
+take_owner(int fd, const struct dict_build *b, const char *source,
+    uint32_t mode)
 {
 	struct stat old;
 	bool is_old = stat(b->path, &old) == 0;
 	bool has_owner = is_old || stat(source, &old) == 0;
 
 	if (has_owner && geteuid() == 0 &&
-	    chown(b->temp, old.st_uid, old.st_gid) < 0)
-		return fail(b, errno, why);
-	if (chmod(b->temp, is_old ? old.st_mode & 07777 : mode) < 0)
-		return fail(b, errno, why);
+	    fchown(fd, old.st_uid, old.st_gid) < 0)
+		return errno;
+	if (fchmod(fd, is_old ? old.st_mode & 07777 : mode) < 0)
+		return errno;
 	return 0;
 }
 
+/* Nobody has the name yet, and nobody but us can write to what we make. */
+static int
+make_temp(struct dict_build *b, const char *source, uint32_t mode)
+{
+	int fd, error;
+
+	unlink(b->temp); /* of one that died, with our number */
+	fd = open(b->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
+	if (fd < 0)
+		return errno;
+	b->has_temp = true;
+	error = take_owner(fd, b, source, mode);
+	close(fd);
+	return error;
+}
+
+/* Locks the file that has the name, and still has it when we have the lock. */
+static int
+lock_old(struct dict_build *b)
+{
+	struct stat ours, now;
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		b->lock = open(b->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (b->lock < 0)
+			return errno == ENOENT ? 0 : errno;
+		if (fstat(b->lock, &ours) < 0)
+			return errno;
+		if (!S_ISREG(ours.st_mode))
+			return EINVAL;
+		if (flock(b->lock, LOCK_EX) < 0)
+			return errno;
+		if (stat(b->path, &now) == 0 && ours.st_ino == now.st_ino &&
+		    ours.st_dev == now.st_dev)
+			return 0;
+		close(b->lock);
+		b->lock = -1;
+	}
+	return EBUSY;
+}
+
+static void
+keep_old(struct span key, struct span value, void *arg)
+{
+	struct dict_build *b = arg;
+
+	if (pairs_add(&b->pairs, kinds_without_nul(key),
+		kinds_without_nul(value), false) == PAIRS_FULL)
+		b->full = true;
+}
+
+static int
+take_old(struct dict_build *b, struct why *why)
+{
+	int error = b->kind->each(b->path, keep_old, b, why);
+
+	return error ? error : b->full ? fail(b, ENOMEM, why) : 0;
+}
+
 struct dict_build *
-dict_build_begin(const char *type_and_name, uint32_t mode, struct why *why)
+dict_build_begin(const char *type_and_name, uint32_t mode, unsigned flags,
+    struct why *why)
 {
 	const char *name;
+	struct span type = type_of(type_and_name, &name);
+	const struct kind *kind = kinds_find(type);
 	struct dict_build *b;
 	int error;
 
-	if (!dict_can_build(type_of(type_and_name, &name))) {
-		(void)refuse(type_and_name, why);
+	if (!kind) {
+		(void)why_set(why, EINVAL, NULL, 0,
+		    "unsupported dictionary type: %.*s does not support "
+		    "bulk-mode creation.",
+		    (int)type.n, type.p);
 		return NULL;
 	}
 	b = zalloc(sizeof(*b));
-	snprintf(b->path, sizeof(b->path), "%s.lmdb", name);
-	snprintf(b->temp, sizeof(b->temp), "%s.lmdb.new.%d", name,
-	    (int)getpid());
-	unlink(b->temp); /* of one that died, with our number */
-	error = open_env(b);
+	b->kind = kind;
+	b->flags = flags;
+	b->lock = -1;
+	pairs_init(&b->pairs);
+	snprintf(b->path, sizeof(b->path), "%s%s", name, kind->suffix);
+	snprintf(b->temp, sizeof(b->temp), "%s.new.%d", b->path, (int)getpid());
+	error = lock_old(b);
+	if (!error)
+		error = make_temp(b, name, mode);
 	if (error)
-		(void)fail(b, error, why);
-	if (error || take_owner(b, name, mode, why) < 0) {
+		error = fail(b, error, why);
+	else if ((flags & DICT_BUILD_CHANGE) && b->lock >= 0)
+		error = take_old(b, why);
+	if (error) {
 		dict_build_abort(b);
 		return NULL;
 	}
 	return b;
 }
 
-static int
-with_nul(struct span s, MDB_val *val_r)
+const char *
+dict_build_file(const struct dict_build *b)
 {
-	char *z = malloc(s.n + 1);
-
-	if (!z)
-		return ENOMEM;
-	if (s.n)
-		memcpy(z, s.p, s.n);
-	z[s.n] = '\0';
-	*val_r = (MDB_val){ s.n + 1, z };
-	return 0;
+	return b->path;
 }
 
-static int
-put(struct dict_build *b, struct span key, struct span value)
+static bool
+has_nul(const struct dict_build *b)
 {
-	MDB_val k = { 0, NULL };
-	MDB_val v = { 0, NULL };
-	void *ours = NULL;
-	int error = with_nul(key, &k);
-
-	if (!error)
-		error = with_nul(value, &v);
-	ours = v.mv_data;
-	if (!error)
-		error = mdb_put(b->txn, b->dbi, &k, &v, MDB_NOOVERWRITE);
-	free(k.mv_data);
-	free(ours); /* for a key that is there, `v` is now its old value */
-	return error;
-}
-
-static int
-end_batch(struct dict_build *b)
-{
-	int error = mdb_txn_commit(b->txn);
-
-	b->txn = NULL;
-	return error ? error : begin_txn(b);
+	return b->flags & DICT_BUILD_NUL ||
+	    (b->kind->nul && !(b->flags & DICT_BUILD_NO_NUL));
 }
 
 enum dict_build_result
 dict_build_add(struct dict_build *b, struct span key, struct span value,
     struct why *why)
 {
-	int error = b->rows == BATCH ? end_batch(b) : 0;
+	bool replace = b->flags & DICT_BUILD_REPLACE;
+	size_t max = b->kind->key_max - has_nul(b);
 
-	if (!error)
-		error = put(b, key, value);
-	if (error == MDB_KEYEXIST)
-		return DICT_BUILD_TWICE;
-	if (error == MDB_BAD_VALSIZE) {
+	if (b->kind->key_max && (key.n == 0 || key.n > max)) {
 		(void)why_set(why, EINVAL, NULL, 0,
-		    "%s: a key of %zu bytes; allowed are 510", b->path, key.n);
+		    "%s: a key of %zu bytes; allowed are 1 to %zu", b->path,
+		    key.n, max);
 		return DICT_BUILD_FAILED;
 	}
-	if (error) {
-		(void)fail(b, error, why);
-		return DICT_BUILD_FAILED;
+	switch (pairs_add(&b->pairs, key, value, replace)) {
+	case PAIRS_ADDED:
+		return DICT_BUILD_ADDED;
+	case PAIRS_TWICE:
+		return DICT_BUILD_TWICE;
+	case PAIRS_FULL:
+		break;
 	}
-	b->rows++;
-	return DICT_BUILD_ADDED;
+	(void)why_set(why, ENOMEM, NULL, 0,
+	    "%s: there is no room for more; allowed are %d bytes", b->path,
+	    PAIRS_BYTES_MAX);
+	return DICT_BUILD_FAILED;
+}
+
+bool
+dict_build_remove(struct dict_build *b, struct span key)
+{
+	return pairs_remove(&b->pairs, key);
 }
 
 static void
 end(struct dict_build *b)
 {
-	if (b->txn)
-		mdb_txn_abort(b->txn);
-	if (b->env)
-		mdb_env_close(b->env);
-	unlink(b->temp);
+	if (b->has_temp)
+		unlink(b->temp);
+	if (b->lock >= 0)
+		close(b->lock);
+	pairs_fini(&b->pairs);
 	free(b);
 }
 
@@ -212,7 +223,7 @@ end(struct dict_build *b)
 static int
 sync_directory(const char *path)
 {
-	char dir[PATH_SIZE];
+	char dir[KINDS_PATH_MAX];
 	char *slash;
 	int error = 0;
 
@@ -234,17 +245,18 @@ sync_directory(const char *path)
 int
 dict_build_commit(struct dict_build *b, struct why *why)
 {
-	int error = mdb_txn_commit(b->txn);
+	int error = b->kind->write(b->temp, &b->pairs, has_nul(b), why);
 
-	b->txn = NULL;
-	if (!error)
-		error = mdb_env_sync(b->env, 1);
-	if (!error && rename(b->temp, b->path) < 0)
-		error = errno;
-	if (!error)
-		error = sync_directory(b->path);
-	if (error)
-		error = fail(b, error, why);
+	if (!error) {
+		if (rename(b->temp, b->path) < 0)
+			error = errno;
+		else
+			b->has_temp = false;
+		if (!error)
+			error = sync_directory(b->path);
+		if (error)
+			error = fail(b, error, why);
+	}
 	end(b);
 	return error;
 }
@@ -256,120 +268,35 @@ dict_build_abort(struct dict_build *b)
 		end(b);
 }
 
-struct walk {
-	MDB_env *env;
-	MDB_txn *txn;
-	MDB_cursor *cursor;
-	MDB_dbi dbi;
+/* Whom to tell of pairs, without their NULs. */
+struct plain {
+	dict_each_fn *fn;
+	void *arg;
 };
 
-static struct span
-without_nul(const MDB_val *v)
+static void
+tell_plain(struct span key, struct span value, void *arg)
 {
-	struct span s = { v->mv_data, v->mv_size };
+	struct plain *p = arg;
 
-	if (s.n > 0 && s.p[s.n - 1] == '\0')
-		s.n--;
-	return s;
-}
-
-static int
-walk(struct walk *w, const char *path, dict_each_fn *fn, void *arg)
-{
-	MDB_val key;
-	MDB_val value;
-	int error = mdb_env_create(&w->env);
-
-	if (!error)
-		error = mdb_env_set_mapsize(w->env, map_size);
-	if (!error)
-		error = mdb_env_open(w->env, path,
-		    MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0644);
-	if (!error)
-		error = mdb_txn_begin(w->env, NULL, MDB_RDONLY, &w->txn);
-	if (!error)
-		error = mdb_dbi_open(w->txn, NULL, 0, &w->dbi);
-	if (!error)
-		error = mdb_cursor_open(w->txn, w->dbi, &w->cursor);
-	while (!error) {
-		error = mdb_cursor_get(w->cursor, &key, &value, MDB_NEXT);
-		if (!error)
-			fn(without_nul(&key), without_nul(&value), arg);
-	}
-	return error == MDB_NOTFOUND ? 0 : error;
+	p->fn(kinds_without_nul(key), kinds_without_nul(value), p->arg);
 }
 
 int
 dict_each(const char *type_and_name, dict_each_fn *fn, void *arg,
     struct why *why)
 {
-	char path[PATH_SIZE];
-	struct walk w = { 0 };
+	char path[KINDS_PATH_MAX];
 	const char *name;
-	int error;
+	struct span type = type_of(type_and_name, &name);
+	const struct kind *kind = kinds_find(type);
 
-	if (span_eq(type_of(type_and_name, &name), SPAN("texthash")))
+	if (span_eq(type, SPAN("texthash")))
 		return texthash_each(name, fn, arg, why);
-	if (!dict_can_build(type_of(type_and_name, &name)))
-		return refuse(type_and_name, why);
-	snprintf(path, sizeof(path), "%s.lmdb", name);
-	error = walk(&w, path, fn, arg);
-	if (w.cursor)
-		mdb_cursor_close(w.cursor);
-	if (w.txn)
-		mdb_txn_abort(w.txn);
-	if (w.env)
-		mdb_env_close(w.env);
-	if (error)
-		return why_set(why, error > 0 ? error : EIO, NULL, 0, "%s: %s",
-		    path, mdb_strerror(error));
-	return 0;
+	if (!kind)
+		return why_set(why, EINVAL, NULL, 0,
+		    "table %.200s: sequence operation is not supported",
+		    type_and_name);
+	snprintf(path, sizeof(path), "%s%s", name, kind->suffix);
+	return kind->each(path, tell_plain, &(struct plain){ fn, arg }, why);
 }
-
-#else
-
-struct dict_build *
-dict_build_begin(const char *type_and_name, uint32_t mode, struct why *why)
-{
-	(void)mode;
-	(void)type_of;
-	(void)refuse(type_and_name, why);
-	return NULL;
-}
-
-enum dict_build_result
-dict_build_add(struct dict_build *b, struct span key, struct span value,
-    struct why *why)
-{
-	(void)b;
-	(void)key;
-	(void)value;
-	(void)why;
-	return DICT_BUILD_FAILED;
-}
-
-int
-dict_build_commit(struct dict_build *b, struct why *why)
-{
-	(void)b;
-	return why_set(why, EINVAL, NULL, 0, "lmdb: not built");
-}
-
-void
-dict_build_abort(struct dict_build *b)
-{
-	(void)b;
-}
-
-int
-dict_each(const char *type_and_name, dict_each_fn *fn, void *arg,
-    struct why *why)
-{
-	const char *name;
-
-	if (span_eq(type_of(type_and_name, &name), SPAN("texthash")))
-		return texthash_each(name, fn, arg, why);
-	return refuse(type_and_name, why);
-}
-
-#endif

@@ -6,51 +6,43 @@
  */
 #include "net/cidr.h"
 
-#include "base/log.h"
 #include "base/scan.h"
-#include "dict/memory.h"
-#include "dict/source.h"
+#include "dict/rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-	RULES_MEMORY_MAX = 256 << 20,
-};
-
-struct rule {
-	struct cidr net;
-	struct span value;
-	bool negated;
-	bool is_if;
-	size_t end; /* of an if: the rule behind its endif */
-	size_t outer; /* of an if: the one around it */
-};
-
 struct cidrs {
 	struct dict dict;
-	struct arena *arena;
-	struct rule *rule;
-	size_t n;
-	size_t max;
+	struct rules rules;
 };
+
+/* A rule of IPv4 says nothing of IPv6, not even with a "!". */
+static bool
+is_about(const struct rule *rule, const struct addr *a)
+{
+	const struct cidr *net = rule->what;
+
+	return addr_bits(&net->net) == addr_bits(a);
+}
 
 static enum dict_result
 get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
     struct why *why)
 {
-	struct cidrs *t = container_of(d, struct cidrs, dict);
+	const struct rules *r = &container_of(d, struct cidrs, dict)->rules;
 	struct addr a;
 
 	if (!addr_parse(key, &a) || addr_bits(&a) == 0)
 		return DICT_ABSENT;
-	for (size_t i = 0; i < t->n;) {
-		const struct rule *r = &t->rule[i];
-		bool holds = cidr_has(&r->net, &a) != r->negated;
+	for (size_t i = 0; i < r->n;) {
+		const struct rule *rule = &r->v[i];
+		bool holds = is_about(rule, &a) &&
+		    cidr_has(rule->what, &a) != rule->negated;
 
-		if (holds && !r->is_if)
-			return dict_give(r->value, arena, value_r, why);
-		i = r->is_if && !holds ? r->end : i + 1;
+		if (holds && !rule->is_if)
+			return dict_give(rule->value, arena, value_r, why);
+		i = rules_next(r, i, holds);
 	}
 	return DICT_ABSENT;
 }
@@ -58,10 +50,7 @@ get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
 static void
 close_it(struct dict *d)
 {
-	struct cidrs *t = container_of(d, struct cidrs, dict);
-
-	arena_free(t->arena);
-	free(t->rule);
+	rules_fini(&container_of(d, struct cidrs, dict)->rules);
 }
 
 static const struct dict_ops ops = {
@@ -71,132 +60,47 @@ static const struct dict_ops ops = {
 	.pattern = true,
 };
 
-static struct span
-take_token(struct span *in)
-{
-	size_t n = 0;
-
-	skip_white(in);
-	while (n < in->n && !is_white(in->p[n]))
-		n++;
-
-	struct span token = { in->p, n };
-
-	in->p += n;
-	in->n -= n;
-	return token;
-}
-
-static struct rule *
-add_rule(struct cidrs *t)
-{
-	if (t->n == t->max) {
-		size_t max = t->max ? t->max * 2 : 64;
-		struct rule *more = zalloc(max * sizeof(*more));
-
-		if (t->n > 0)
-			memcpy(more, t->rule, t->n * sizeof(*more));
-		free(t->rule);
-		t->rule = more;
-		t->max = max;
-	}
-	return &t->rule[t->n++];
-}
-
-/* A line without "endif"; false with `why` if it is to be skipped. */
 static bool
-parse_rule(struct cidrs *t, struct span line, bool is_if, size_t open,
+refuse(int error, const char *what, struct why *why)
+{
+	(void)why_set(why, error, NULL, 0, "%s", what);
+	return false;
+}
+
+static bool
+parse(struct rules *r, struct span line, struct rule *rule, void *arg,
     struct why *why)
 {
-	struct rule r = { .is_if = is_if, .outer = open };
-	struct span net;
+	struct cidr *net = ARENA_NEW(r->arena, struct cidr);
+	size_t n = 0;
 
-	skip_white(&line);
-	while (take_char(&line, '!')) {
-		r.negated = !r.negated;
-		skip_white(&line);
-	}
-	net = take_token(&line);
-	if (cidr_parse(net, &r.net, why) < 0)
+	(void)arg;
+	if (!net)
+		return refuse(ENOMEM, "the table is too large", why);
+	while (n < line.n && !is_white(line.p[n]))
+		n++;
+	if (cidr_parse((struct span){ line.p, n }, net, why) < 0)
 		return false;
-	skip_white(&line);
-	while (line.n > 0 && is_white(line.p[line.n - 1]))
-		line.n--;
-	if (is_if != (line.n == 0)) {
-		(void)why_set(why, EINVAL, NULL, 0, "%s",
-		    is_if ? "there is more behind \"if network\""
-			  : "there is no value");
-		return false;
-	}
-	r.value = line;
-	if (!is_if) {
-		r.value.p = arena_dup(t->arena, line);
-		if (!r.value.p) {
-			(void)why_set(why, ENOMEM, NULL, 0, "no room");
-			return false;
-		}
-	}
-	*add_rule(t) = r;
-	return true;
-}
-
-static void
-add_line(struct cidrs *t, struct span line, const char *file, unsigned number,
-    size_t *open)
-{
-	struct span rest = line;
-	struct span word = take_token(&rest);
-	struct why why = { "\"endif\" without \"if\"" };
-	bool is_if = span_ieq(word, SPAN("if"));
-	bool is_endif = span_ieq(word, SPAN("endif"));
-
-	if (is_endif && *open != SIZE_MAX) {
-		t->rule[*open].end = t->n;
-		*open = t->rule[*open].outer;
-		return;
-	}
-	if (!is_endif &&
-	    parse_rule(t, is_if ? rest : line, is_if, *open, &why)) {
-		if (is_if)
-			*open = t->n - 1;
-		return;
-	}
-	log_warning("%s:%u: %s; the line is skipped, allowed is: "
-		    "network/bits value",
-	    file, number, why.text);
-}
-
-static void
-read_rules(struct cidrs *t, struct lines *lines, const char *file)
-{
-	struct span line;
-	unsigned number;
-	size_t open = SIZE_MAX;
-
-	while (lines_next(lines, &line, &number))
-		add_line(t, line, file, number, &open);
-	while (open != SIZE_MAX) {
-		log_warning("%s: \"if\" without \"endif\"", file);
-		t->rule[open].end = t->n;
-		open = t->rule[open].outer;
-	}
+	rule->what = net;
+	rule->value = trim_white((struct span){ line.p + n, line.n - n });
+	if (rule->is_if && rule->value.n > 0)
+		return refuse(EINVAL, "there is more behind \"if network\"",
+		    why);
+	if (!rule->is_if && rule->value.n == 0)
+		return refuse(EINVAL, "no lookup result", why);
+	rule->value.p = arena_dup(r->arena, rule->value);
+	return rule->value.p || refuse(ENOMEM, "the table is too large", why);
 }
 
 struct dict *
 cidr_open(const char *name, unsigned flags, struct why *why)
 {
-	struct source source;
-
-	if (source_read(name, &source, why) < 0)
-		return NULL;
-
 	struct cidrs *t = zalloc(sizeof(*t));
 
 	dict_init(&t->dict, &ops, "cidr", name, flags);
-	if (source.is_file)
-		dict_watch(&t->dict, name, &source.st);
-	t->arena = arena_new(RULES_MEMORY_MAX);
-	read_rules(t, &source.lines, name);
-	free(source.text);
-	return &t->dict;
+	if (rules_open(&t->rules, &t->dict, "cidr", name, parse, NULL, why) ==
+	    0)
+		return &t->dict;
+	dict_close(&t->dict);
+	return NULL;
 }

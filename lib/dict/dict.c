@@ -14,27 +14,35 @@ enum {
 };
 
 static const struct dict_type built_in[] = {
+	{ "btree", btree_open },
+	{ "cdb", cdb_open },
 	{ "cidr", cidr_open },
+	{ "debug", debug_open },
+	{ "environ", environ_open },
 	{ "fail", fail_open },
+	{ "hash", hash_open },
 	{ "inline", inline_open },
+	{ "internal", internal_open },
 #ifdef HAVE_LMDB
 	{ "lmdb", lmdb_open },
 #endif
 #ifdef HAVE_PCRE
 	{ "pcre", pcre_open },
 #endif
+	{ "pipemap", pipemap_open },
 	{ "proxy", proxy_open },
+	{ "randmap", randmap_open },
 	{ "regexp", regexp_open },
 	{ "static", static_open },
 	{ "texthash", texthash_open },
+	{ "unionmap", unionmap_open },
 	{ "unix", unix_open },
 };
 
 /* What Postfix has and this build has not. */
-static const char *const others[] = { "btree", "cdb", "dbm", "environ", "hash",
-	"ldap", "lmdb", "memcache", "mysql", "nis", "nisplus", "pcre", "pgsql",
-	"pipemap", "proxy", "randmap", "sdbm", "socketmap", "sqlite", "tcp",
-	"unionmap", "unix" };
+static const char *const others[] = { "dbm", "ldap", "lmdb", "memcache",
+	"mysql", "nis", "nisplus", "pcre", "pgsql", "sdbm", "socketmap",
+	"sqlite", "tcp" };
 
 static const struct dict_type *added[TYPES_MAX];
 static size_t added_n;
@@ -247,12 +255,14 @@ dict_get(struct dict *d, struct span key, struct arena *arena,
 	char *folded = small;
 
 	/* What is longer than any key that is stored is in no table. */
-	if (key.n == 0 || key.n > DICT_KEY_MAX)
+	if (key.n > DICT_KEY_MAX ||
+	    (key.n == 0 && !d->ops->any_key && !d->ops->pattern &&
+		!d->ops->raw_key))
 		return DICT_ABSENT;
 	if (d->remote && on_ask)
 		return on_ask(d->parameter, d->element, key, arena, value_r,
 		    why);
-	if ((d->flags & DICT_NO_FOLD) || d->ops->pattern)
+	if ((d->flags & DICT_NO_FOLD) || d->ops->pattern || d->ops->raw_key)
 		return d->ops->get(d, key, arena, value_r, why);
 	if (key.n > sizeof(small)) {
 		folded = arena_alloc(arena, key.n);
@@ -268,13 +278,13 @@ dict_get(struct dict *d, struct span key, struct arena *arena,
 bool
 dict_is_quick(const struct dict *d)
 {
-	return d->ops->quick;
+	return d->ops->quick && !d->slow;
 }
 
 bool
 dict_is_pattern(const struct dict *d)
 {
-	return d->ops->pattern;
+	return d->ops->pattern || d->is_pattern;
 }
 
 bool
@@ -282,6 +292,8 @@ dict_changed(const struct dict *d)
 {
 	struct stat st;
 
+	if (d->ops->changed)
+		return d->ops->changed(d);
 	if (!d->file)
 		return false;
 	if (stat(d->file, &st) < 0)
@@ -296,4 +308,14 @@ const char *
 dict_file(const struct dict *d)
 {
 	return d->file;
+}
+
+void
+dict_each_file(const struct dict *d, void (*fn)(const char *file, void *arg),
+    void *arg)
+{
+	if (d->ops->each_file)
+		d->ops->each_file(d, fn, arg);
+	else if (d->file)
+		fn(d->file, arg);
 }

@@ -27,9 +27,21 @@ enum {
 	DICT_KEY_MAX = 4096,
 	/* For dict_open(). */
 	DICT_NO_FOLD = 1 << 0, /* keys are taken as they are, not lower-cased */
+	/*
+	 * Rules whose value has parts of the key ($1) are skipped: where who
+	 * chooses the key must not choose a file, a command or a user.
+	 */
+	DICT_NO_GROUPS = 1 << 1,
 };
 
 struct dict;
+
+/*
+ * Takes what main.cf says of tables in general: berkeley_db_type. To be called
+ * before any is opened or made. Returns 0 or -errno with `why`.
+ */
+struct conf;
+MUST_USE int dict_configure(const struct conf *c, struct why *why);
 
 /* Opens a table to look up in. Returns NULL with `why`. Blocks. */
 struct dict *dict_open(const char *type_and_name, unsigned flags,
@@ -79,6 +91,17 @@ void dict_on_open(void (*fn)(const char *file, const struct stat *st));
 
 /* The file that is to be watched for changes, or NULL. */
 const char *dict_file(const struct dict *d);
+
+/* The same for all that a table is made of. */
+void dict_each_file(const struct dict *d,
+    void (*fn)(const char *file, void *arg), void *arg);
+
+/*
+ * The file that is opened for a table that postmap makes: "/x.db" of "hash:/x".
+ * False: it is of another type, or the name is too long.
+ */
+MUST_USE bool dict_made_file(const char *type_and_name, char *path,
+    size_t size);
 
 /* A row for each type that can be opened. */
 struct dict_type {

@@ -25,7 +25,7 @@ fill(struct memory_dict *t, struct span rest, struct why *why)
 			    "inline: bad element \"%.*s\"; allowed is "
 			    "key=value or { key = value }",
 			    (int)(pair.n < 80 ? pair.n : 80), pair.p);
-		if (memory_add(&t->memory, key, value) == MEMORY_FULL)
+		if (memory_set(&t->memory, key, value) == MEMORY_FULL)
 			return why_set(why, ENOMEM, NULL, 0,
 			    "inline: the table is too large");
 	}

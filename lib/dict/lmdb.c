@@ -3,53 +3,93 @@
  * read. Keys and values have a NUL behind them, which is Postfix's way; a file
  * without is read too.
  */
-#include "dict/private.h"
+#include "dict/kinds.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <lmdb.h>
 
 enum {
-	LMDB_MAP_MIN = 16 << 20,
-	LMDB_PATH_MAX = 2048,
+	LMDB_KEY_MAX = 511, /* mdb_env_get_maxkeysize() */
+	BATCH = 4000, /* pairs of a transaction */
+	AHEAD = 8, /* pairs that are got from the memory ahead */
 };
 
-struct lmdb {
-	struct dict dict;
+/* At least, and as large as a file can get; only what is used is on the disk. */
+static const size_t map_min = (size_t)16 << 20;
+static const size_t map_max = (size_t)64 << 30;
+
+/* An open file, for all that is done with one. */
+struct env {
 	MDB_env *env;
 	MDB_txn *txn;
 	MDB_dbi dbi;
 };
 
-static enum dict_result
-fail(const char *name, int error, struct why *why)
+struct lmdb {
+	struct dict dict;
+	struct env env;
+	struct kinds_nul nul;
+};
+
+static int
+refuse(const char *path, int error, struct why *why)
 {
-	(void)why_set(why, EIO, NULL, 0, "lmdb:%s: %s", name,
+	return why_set(why, error > 0 ? error : EIO, NULL, 0, "%s: %s", path,
 	    mdb_strerror(error));
-	return DICT_TEMPFAIL;
 }
 
-/* As it is stored: with a NUL, or without one. */
 static int
-find(struct lmdb *l, struct span key, size_t nul, MDB_val *value_r)
+open_env(struct env *e, const char *path, size_t map, unsigned flags)
 {
-	char z[DICT_KEY_MAX / 4];
-	MDB_val k = { key.n + nul, z };
+	unsigned txn_flags = flags & MDB_RDONLY;
+	int error = mdb_env_create(&e->env);
 
-	/* mdb_env_get_maxkeysize() is 511. */
-	if (k.mv_size > sizeof(z))
-		return MDB_NOTFOUND;
-	memcpy(z, key.p, key.n);
-	if (nul)
-		z[key.n] = '\0';
+	if (!error)
+		error = mdb_env_set_mapsize(e->env, map);
+	if (!error)
+		error = mdb_env_open(e->env, path,
+		    flags | MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
+	if (!error)
+		error = mdb_txn_begin(e->env, NULL, txn_flags, &e->txn);
+	if (!error)
+		error = mdb_dbi_open(e->txn, NULL, 0, &e->dbi);
+	return error;
+}
 
-	int error = mdb_get(l->txn, l->dbi, &k, value_r);
+static void
+close_env(struct env *e)
+{
+	if (e->txn)
+		mdb_txn_abort(e->txn);
+	if (e->env)
+		mdb_env_close(e->env);
+}
 
-	return error == MDB_BAD_VALSIZE ? MDB_NOTFOUND : error;
+static struct span
+span_of(const MDB_val *v)
+{
+	return (struct span){ v->mv_data, v->mv_size };
+}
+
+static enum dict_result
+find(void *table, struct span key, struct span *value_r, struct why *why)
+{
+	struct lmdb *l = table;
+	MDB_val k = { key.n, (void *)(uintptr_t)key.p };
+	MDB_val value;
+	int error = mdb_get(l->env.txn, l->env.dbi, &k, &value);
+
+	/* A key that is too long for it is in none. */
+	if (error == MDB_NOTFOUND || error == MDB_BAD_VALSIZE)
+		return DICT_ABSENT;
+	if (error) {
+		(void)refuse(l->dict.name, error, why);
+		return DICT_TEMPFAIL;
+	}
+	*value_r = span_of(&value);
+	return DICT_FOUND;
 }
 
 /* A reader without locks sees a file that is never written in place. */
@@ -58,39 +98,25 @@ get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
     struct why *why)
 {
 	struct lmdb *l = container_of(d, struct lmdb, dict);
-	MDB_val value;
-	int error = mdb_txn_renew(l->txn);
+	struct span value;
+	enum dict_result result;
+	int error = mdb_txn_renew(l->env.txn);
 
-	if (error)
-		return fail(d->name + 5, error, why);
-	error = find(l, key, 1, &value);
-	if (error == MDB_NOTFOUND)
-		error = find(l, key, 0, &value);
-
-	enum dict_result result = DICT_ABSENT;
-
-	if (error == 0) {
-		struct span s = { value.mv_data, value.mv_size };
-
-		if (s.n > 0 && s.p[s.n - 1] == '\0')
-			s.n--;
-		result = dict_give(s, arena, value_r, why);
-	} else if (error != MDB_NOTFOUND) {
-		result = fail(d->name + 5, error, why);
+	if (error) {
+		(void)refuse(d->name, error, why);
+		return DICT_TEMPFAIL;
 	}
-	mdb_txn_reset(l->txn);
+	result = kinds_get(find, l, &l->nul, key, &value, why);
+	if (result == DICT_FOUND)
+		result = dict_give(value, arena, value_r, why);
+	mdb_txn_reset(l->env.txn);
 	return result;
 }
 
 static void
 close_it(struct dict *d)
 {
-	struct lmdb *l = container_of(d, struct lmdb, dict);
-
-	if (l->txn)
-		mdb_txn_abort(l->txn);
-	if (l->env)
-		mdb_env_close(l->env);
+	close_env(&container_of(d, struct lmdb, dict)->env);
 }
 
 static const struct dict_ops ops = {
@@ -99,52 +125,141 @@ static const struct dict_ops ops = {
 	.quick = true,
 };
 
-static int
-open_env(struct lmdb *l, const char *path, off_t size)
+static struct dict *
+open_it(const char *type, const char *name, const char *path, unsigned flags,
+    struct why *why)
 {
-	size_t map = LMDB_MAP_MIN;
-	int error = mdb_env_create(&l->env);
-
-	while (map < (size_t)size)
-		map *= 2;
-	if (!error)
-		error = mdb_env_set_mapsize(l->env, map);
-	if (!error)
-		error = mdb_env_open(l->env, path,
-		    MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0644);
-	if (!error)
-		error = mdb_txn_begin(l->env, NULL, MDB_RDONLY, &l->txn);
-	if (!error)
-		error = mdb_dbi_open(l->txn, NULL, 0, &l->dbi);
-	if (!error)
-		mdb_txn_reset(l->txn);
-	return error;
-}
-
-struct dict *
-lmdb_open(const char *name, unsigned flags, struct why *why)
-{
-	char path[LMDB_PATH_MAX];
+	struct lmdb *l = zalloc(sizeof(*l));
+	size_t map = map_min;
 	struct stat st;
 	int error;
 
-	snprintf(path, sizeof(path), "%s.lmdb", name);
-	if (stat(path, &st) < 0) {
-		(void)why_set(why, errno, NULL, 0,
-		    "%s: %s; it is made by: postmap lmdb:%s", path,
-		    strerror(errno), name);
-		return NULL;
+	dict_init(&l->dict, &ops, type, name, flags);
+	error = stat(path, &st) < 0 ? errno : 0;
+	while (!error && map < (size_t)st.st_size)
+		map *= 2;
+	if (!error) {
+		dict_watch(&l->dict, path, &st);
+		error = open_env(&l->env, path, map, MDB_RDONLY);
 	}
-
-	struct lmdb *l = zalloc(sizeof(*l));
-
-	dict_init(&l->dict, &ops, "lmdb", name, flags);
-	dict_watch(&l->dict, path, &st);
-	error = open_env(l, path, st.st_size);
 	if (error) {
-		(void)fail(name, error, why);
+		(void)refuse(path, error, why);
 		dict_close(&l->dict);
 		return NULL;
 	}
+	mdb_txn_reset(l->env.txn);
 	return &l->dict;
 }
+
+static int
+walk(struct env *e, dict_each_fn *fn, void *arg)
+{
+	MDB_cursor *cursor;
+	MDB_val key;
+	MDB_val value;
+	int error = mdb_cursor_open(e->txn, e->dbi, &cursor);
+
+	if (error)
+		return error;
+	while ((error = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+		fn(span_of(&key), span_of(&value), arg);
+	mdb_cursor_close(cursor);
+	return error == MDB_NOTFOUND ? 0 : error;
+}
+
+static int
+each(const char *path, dict_each_fn *fn, void *arg, struct why *why)
+{
+	struct env e = { 0 };
+	int error = open_env(&e, path, map_max, MDB_RDONLY);
+
+	if (!error)
+		error = walk(&e, fn, arg);
+	close_env(&e);
+	return error ? refuse(path, error, why) : 0;
+}
+
+/* `room` has room for it and a NUL. */
+static MDB_val
+as_stored(struct span s, bool nul, char *room)
+{
+	if (!nul)
+		return (MDB_val){ s.n, (void *)(uintptr_t)s.p };
+	memcpy(room, s.p, s.n);
+	room[s.n] = '\0';
+	return (MDB_val){ s.n + 1, room };
+}
+
+/* In the order of the keys, so that each page is filled and never split. */
+static int
+put_some(struct env *e, struct pair **v, size_t n, bool nul, char *room)
+{
+	MDB_cursor *cursor;
+	int error = mdb_cursor_open(e->txn, e->dbi, &cursor);
+
+	for (size_t i = 0; i < n && !error; i++) {
+		MDB_val key = as_stored(pair_key(v[i]), nul, room);
+		MDB_val value = as_stored(pair_value(v[i]), nul,
+		    room + LMDB_KEY_MAX + 1);
+
+		if (i + AHEAD < n)
+			PREFETCH(v[i + AHEAD]);
+		error = mdb_cursor_put(cursor, &key, &value, MDB_APPEND);
+	}
+	return error; /* the transaction's end is the cursor's */
+}
+
+/* A transaction keeps its pages in a list, in which short is fast. */
+static int
+put_all(struct env *e, struct pairs *p, bool nul)
+{
+	size_t longest = 0;
+	char *room;
+	int error = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (longest < p->v[i]->value_n)
+			longest = p->v[i]->value_n;
+	room = zalloc(LMDB_KEY_MAX + 1 + longest + 1);
+	for (size_t i = 0; i < p->n && !error; i += BATCH) {
+		size_t n = p->n - i < BATCH ? p->n - i : BATCH;
+
+		error = put_some(e, p->v + i, n, nul, room);
+		if (!error)
+			error = mdb_txn_commit(e->txn);
+		e->txn = NULL;
+		if (!error)
+			error = mdb_txn_begin(e->env, NULL, 0, &e->txn);
+	}
+	free(room);
+	return error;
+}
+
+static int
+write_it(const char *path, struct pairs *p, bool nul, struct why *why)
+{
+	struct env e = { 0 };
+	int error = open_env(&e, path, map_max, MDB_NOSYNC);
+
+	pairs_sort(p);
+	if (!error)
+		error = put_all(&e, p, nul);
+	if (!error) {
+		error = mdb_txn_commit(e.txn);
+		e.txn = NULL;
+	}
+	if (!error)
+		error = mdb_env_sync(e.env, 1);
+	close_env(&e);
+	return error ? refuse(path, error, why) : 0;
+}
+
+const struct kind lmdb_kind = {
+	.type = "lmdb",
+	.suffix = ".lmdb",
+	.nul = true,
+	.key_max = LMDB_KEY_MAX,
+	.write = write_it,
+	.each = each,
+	.open = open_it,
+};

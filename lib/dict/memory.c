@@ -30,12 +30,13 @@ memory_fini(struct memory *m)
 	m->arena = arena_free(m->arena);
 }
 
-enum memory_result
-memory_add(struct memory *m, struct span key, struct span value)
+static enum memory_result
+add(struct memory *m, struct span key, struct span value, bool replace)
 {
 	char *k = arena_dup(m->arena, key);
 	char *v = arena_dup(m->arena, value);
 	struct entry *e = ARENA_NEW(m->arena, struct entry);
+	struct hash_link *old;
 
 	if (!k || !v || !e)
 		return MEMORY_FULL;
@@ -43,10 +44,24 @@ memory_add(struct memory *m, struct span key, struct span value)
 		k[i] = ascii_lower(k[i]);
 	e->key = (struct span){ k, key.n };
 	e->value = (struct span){ v, value.n };
-	if (hash_find(&m->keys, e->key))
-		return MEMORY_TWICE;
-	hash_add(&m->keys, &e->link);
-	return MEMORY_ADDED;
+	old = hash_find(&m->keys, e->key);
+	if (!old)
+		hash_add(&m->keys, &e->link);
+	else if (replace)
+		container_of(old, struct entry, link)->value = e->value;
+	return old ? MEMORY_TWICE : MEMORY_ADDED;
+}
+
+enum memory_result
+memory_add(struct memory *m, struct span key, struct span value)
+{
+	return add(m, key, value, false);
+}
+
+enum memory_result
+memory_set(struct memory *m, struct span key, struct span value)
+{
+	return add(m, key, value, true);
 }
 
 bool

@@ -25,6 +25,9 @@ enum memory_result {
 /* Adds copies of both, the key lower-cased. */
 MUST_USE enum memory_result memory_add(struct memory *m, struct span key,
     struct span value);
+/* The same, but of a key that is there the value is replaced. */
+MUST_USE enum memory_result memory_set(struct memory *m, struct span key,
+    struct span value);
 MUST_USE bool memory_find(const struct memory *m, struct span key,
     struct span *value_r);
 

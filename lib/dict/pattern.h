@@ -16,7 +16,6 @@
 
 enum {
 	PATTERN_GROUPS_MAX = 100, /* $0 is not used */
-	PATTERN_MEMORY_MAX = 256 << 20,
 };
 
 enum pattern_match {

@@ -18,8 +18,14 @@ struct dict_ops {
 	    struct arena *arena, struct span *value_r, struct why *why);
 	/* Frees what hangs on it, not itself. */
 	void (*close)(struct dict *d);
+	/* As dict_changed() and dict_each_file(); NULL: by ->file. */
+	bool (*changed)(const struct dict *d);
+	void (*each_file)(const struct dict *d,
+	    void (*fn)(const char *file, void *arg), void *arg);
 	bool quick;
-	bool pattern;
+	bool pattern; /* and takes keys as they are */
+	bool raw_key; /* takes keys as they are */
+	bool any_key; /* also the empty one */
 };
 
 struct dict {
@@ -28,6 +34,8 @@ struct dict {
 	char *file; /* or NULL */
 	struct stat st; /* of the file when it was opened */
 	unsigned flags;
+	bool slow; /* this one is not quick, whatever its type */
+	bool is_pattern; /* it is one, whatever its type */
 	bool remote; /* to be asked of another process, where one is set */
 	size_t parameter; /* as that knows it */
 	size_t element;
@@ -49,15 +57,24 @@ MUST_USE enum dict_result dict_give(struct span value, struct arena *arena,
 MUST_USE int texthash_each(const char *file, dict_each_fn *fn, void *arg,
     struct why *why);
 
+struct dict *btree_open(const char *name, unsigned flags, struct why *why);
+struct dict *cdb_open(const char *name, unsigned flags, struct why *why);
 struct dict *cidr_open(const char *name, unsigned flags, struct why *why);
+struct dict *debug_open(const char *name, unsigned flags, struct why *why);
+struct dict *environ_open(const char *name, unsigned flags, struct why *why);
 struct dict *fail_open(const char *name, unsigned flags, struct why *why);
+struct dict *hash_open(const char *name, unsigned flags, struct why *why);
 struct dict *inline_open(const char *name, unsigned flags, struct why *why);
+struct dict *internal_open(const char *name, unsigned flags, struct why *why);
 struct dict *lmdb_open(const char *name, unsigned flags, struct why *why);
 struct dict *pcre_open(const char *name, unsigned flags, struct why *why);
+struct dict *pipemap_open(const char *name, unsigned flags, struct why *why);
 struct dict *proxy_open(const char *name, unsigned flags, struct why *why);
+struct dict *randmap_open(const char *name, unsigned flags, struct why *why);
 struct dict *regexp_open(const char *name, unsigned flags, struct why *why);
 struct dict *static_open(const char *name, unsigned flags, struct why *why);
 struct dict *texthash_open(const char *name, unsigned flags, struct why *why);
+struct dict *unionmap_open(const char *name, unsigned flags, struct why *why);
 struct dict *unix_open(const char *name, unsigned flags, struct why *why);
 
 #endif

@@ -21,29 +21,41 @@ get(struct dict *d, struct span key, struct arena *arena, struct span *value_r,
 	    value_r, why);
 }
 
-static const struct dict_ops ops = { .get = get, .quick = true };
+static const struct dict_ops ops = {
+	.get = get,
+	.quick = true,
+	.raw_key = true,
+	.any_key = true,
+};
+
+/* Takes { braces } off. False: they are not whole. */
+static bool
+take_braces(struct span *s)
+{
+	const char *end;
+
+	if (s->n == 0 || s->p[0] != '{')
+		return true;
+	end = memchr(s->p, '}', s->n);
+	if (!end || end != s->p + s->n - 1)
+		return false;
+	*s = trim_white((struct span){ s->p + 1, s->n - 2 });
+	return true;
+}
 
 struct dict *
 static_open(const char *name, unsigned flags, struct why *why)
 {
 	struct fixed *f = zalloc(sizeof(*f));
 
-	(void)why;
 	dict_init(&f->dict, &ops, "static", name, flags);
-	f->value.p = f->dict.name + sizeof("static:") - 1;
-	f->value.n = strlen(f->value.p);
-	if (f->value.n >= 2 && f->value.p[0] == '{' &&
-	    f->value.p[f->value.n - 1] == '}') {
-		f->value.p++;
-		f->value.n -= 2;
-		while (f->value.n > 0 && is_white(f->value.p[0])) {
-			f->value.p++;
-			f->value.n--;
-		}
-		while (f->value.n > 0 && is_white(f->value.p[f->value.n - 1]))
-			f->value.n--;
-	}
-	return &f->dict;
+	f->value = span_str(f->dict.name + sizeof("static:") - 1);
+	if (take_braces(&f->value))
+		return &f->dict;
+	dict_close(&f->dict);
+	(void)why_set(why, EINVAL, NULL, 0,
+	    "bad static:name syntax: \"%.200s\"; allowed is {text}", name);
+	return NULL;
 }
 
 static enum dict_result

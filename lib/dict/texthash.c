@@ -19,18 +19,30 @@ add_line(struct memory_dict *t, const char *file, struct span line,
 	struct span key;
 	struct span value;
 
-	if (row_parse(line, &key, &value) != ROW_TAKEN) {
-		log_warning("%s:%u: skipped; allowed is: key value", file,
-		    number);
+	switch (row_parse(line, &key, &value)) {
+	case ROW_TAKEN:
+		break;
+	case ROW_NO_VALUE:
+		log_warning("%s, line %u: expected format: key whitespace "
+			    "value -- ignoring this line",
+		    file, number);
+		return 0;
+	case ROW_UNBALANCED:
+		log_warning("%s, line %u: unbalanced '\"' in '%.*s' -- "
+			    "ignoring this line",
+		    file, number, (int)(line.n < 400 ? line.n : 400), line.p);
 		return 0;
 	}
+	if (row_is_alias(key))
+		log_warning("%s, line %u: record is in \"key: value\" format; "
+			    "is this an alias file?",
+		    file, number);
 	switch (memory_add(&t->memory, key, value)) {
 	case MEMORY_ADDED:
 		break;
 	case MEMORY_TWICE:
-		log_warning("%s:%u: \"%.*s\" is there twice; the first one "
-			    "holds",
-		    file, number, (int)key.n, key.p);
+		log_warning("%s, line %u: duplicate entry: \"%.*s\"", file,
+		    number, (int)(key.n < 200 ? key.n : 200), key.p);
 		break;
 	case MEMORY_FULL:
 		return why_set(why, ENOMEM, file, number,
@@ -82,8 +94,13 @@ texthash_each(const char *file, dict_each_fn *fn, void *arg, struct why *why)
 	if (err < 0)
 		return err;
 	while (lines_next(&lines, &line, &number))
-		if (row_parse(line, &key, &value) == ROW_TAKEN)
+		if (row_parse(line, &key, &value) == ROW_TAKEN) {
+			char *p = text + (key.p - text);
+
+			for (size_t i = 0; i < key.n; i++)
+				p[i] = ascii_lower(p[i]);
 			fn(key, value, arg);
+		}
 	free(text);
 	return 0;
 }

@@ -189,8 +189,8 @@ aliases_parse(struct span item, struct arena *a, struct alias_item *item_r)
 }
 
 bool
-aliases_take_line(struct span line, struct arena *a, struct span *name_r,
-    struct span *value_r)
+aliases_take_line(struct span line, bool keep_capitals, struct arena *a,
+    struct span *name_r, struct span *value_r)
 {
 	bool quoted = false;
 	struct span name, plain;
@@ -211,7 +211,7 @@ aliases_take_line(struct span line, struct arena *a, struct span *name_r,
 	low = arena_dup(a, name);
 	if (!low || name.n == 0 || value_r->n == 0)
 		return false;
-	for (size_t i = 0; i < name.n; i++)
+	for (size_t i = 0; i < name.n && !keep_capitals; i++)
 		low[i] = ascii_lower(low[i]);
 	*name_r = (struct span){ low, name.n };
 	return true;

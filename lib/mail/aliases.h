@@ -47,10 +47,10 @@ MUST_USE bool aliases_parse(struct span item, struct arena *a,
     struct alias_item *item_r);
 
 /*
- * A line of an alias file, "name: value", the name without quotes and in small
- * letters. False: it is none. The name may be written to `name_r`'s arena.
+ * A line of an alias file, "name: value", the name without quotes and, but for
+ * `keep_capitals`, in small letters. False: it is none. The name may be written to `name_r`'s arena.
  */
-MUST_USE bool aliases_take_line(struct span line, struct arena *a,
-    struct span *name_r, struct span *value_r);
+MUST_USE bool aliases_take_line(struct span line, bool keep_capitals,
+    struct arena *a, struct span *name_r, struct span *value_r);
 
 #endif

@@ -6,6 +6,7 @@
  * hands it, writes below virtual_mailbox_base, opens nothing else, and speaks to
  * qmgr alone.
  */
+#include "dict/dict.h"
 #include "local/deliver/serve.h"
 #include "service/service.h"
 
@@ -20,8 +21,8 @@ static const struct conf_field fields[] = {
 static int
 warm_up(const struct conf *c, struct why *why)
 {
-	(void)c;
-	(void)why;
+	if (dict_configure(c, why) < 0)
+		return -1;
 	/* Without a base the tables have whole paths, and the uid is the bound. */
 	sandbox_allow(params.virtual_mailbox_base[0]
 		? params.virtual_mailbox_base

@@ -8,6 +8,7 @@
  * These have to be able to run set-gid programs: no_new_privs is never set here.
  */
 #include "base/log.h"
+#include "dict/dict.h"
 #include "local/main/local.h"
 #include "local/main/pool.h"
 #include "service/service.h"
@@ -73,6 +74,8 @@ warm_up(const struct conf *c, struct why *why)
 	    .log_name = local_params.syslog_name,
 	    .idle_ms = IDLE_MS,
 	});
+	if (dict_configure(c, why) < 0)
+		return -1;
 	return tables_open(c, why);
 }
 

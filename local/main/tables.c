@@ -63,13 +63,22 @@ is_ours(const char *file, struct why *why)
 static bool
 may_be_ours(const char *name, struct why *why)
 {
+	static const char *const compound[] = { "unionmap:", "pipemap:",
+		"debug:" };
 	const char *file = strchr(name, ':');
 	char built[1024];
 
+	for (size_t i = 0; i < COUNT_OF(compound); i++)
+		if (strncmp(name, compound[i], strlen(compound[i])) == 0) {
+			why_set(why, EINVAL, NULL, 0,
+			    "%.200s: local takes no table that is made of "
+			    "others",
+			    name);
+			return false;
+		}
 	if (!file || file[1] != '/')
 		return true;
-	snprintf(built, sizeof(built), "%s.lmdb", file + 1);
-	if (strncmp(name, "lmdb:", 5) == 0)
+	if (dict_made_file(name, built, sizeof(built)))
 		return access(built, F_OK) < 0 || is_ours(built, why);
 	return access(file + 1, F_OK) < 0 || is_ours(file + 1, why);
 }
@@ -81,7 +90,7 @@ open_ours(const char *name, struct why *why)
 
 	if (!may_be_ours(name, why))
 		return NULL;
-	d = dict_open(name, 0, why);
+	d = dict_open(name, DICT_NO_GROUPS, why);
 	if (d && !dict_is_quick(d))
 		why_set(why, EINVAL, NULL, 0,
 		    "%s waits for a server or a disk, which this version "

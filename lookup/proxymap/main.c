@@ -305,9 +305,12 @@ warm_up(const struct conf *c, struct why *why)
 	static const char *const read[] = { "/etc", "/run", "/usr", "/lib",
 		"/var/lib", "/dev/urandom" };
 	struct arena *a CLEANUP(arena_freep) = arena_new(65536);
-	struct dict *d = dict_open("unix:passwd.byname", 0, why);
 	struct span value;
+	struct dict *d;
 
+	if (dict_configure(c, why) < 0)
+		return -1;
+	d = dict_open("unix:passwd.byname", 0, why);
 	if (!d || dict_get(d, SPAN("root"), a, &value, why) == DICT_TEMPFAIL)
 		log_warning("the name service: %s", why->text);
 	dict_close(d);

@@ -86,6 +86,8 @@ warm_up(const struct conf *c, struct why *why)
 		"corrupt" };
 
 	dict_on_open(service_watch_as);
+	if (dict_configure(c, why) < 0)
+		return -EINVAL;
 	intake_conf = (struct intake_conf){
 		.routing = routing_open(c, why),
 		.rewrite = rewrite_open(c, why),

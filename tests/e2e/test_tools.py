@@ -183,7 +183,7 @@ def test_tools_work_on_a_suite_that_does_not_run(make_suite):
     assert not suite.files_in()
 
 
-@pytest.mark.parametrize("kind", ["lmdb", "texthash"])
+@pytest.mark.parametrize("kind", ["lmdb", "hash", "btree", "cdb", "texthash"])
 def test_postmap(make_suite, kind):
     suite = make_suite()
     suite.write()
@@ -191,9 +191,10 @@ def test_postmap(make_suite, kind):
     table.write_text("# a comment\nKey.test  value one\n"
                      "other@x.test\tanother\n  continued\n\n")
     name = f"{kind}:{table}"
-    if kind == "lmdb":
+    if kind != "texthash":
         tool(suite, "postmap", name)
-        assert (suite.etc / "table.lmdb").exists()
+        suffix = {"hash": "db", "btree": "db"}.get(kind, kind)
+        assert (suite.etc / f"table.{suffix}").exists()
     assert tool(suite, "postmap", "-q", "key.test",
                 name).stdout == "value one\n"
     assert tool(suite, "postmap", "-q", "other@x.test",
@@ -205,17 +206,18 @@ def test_postmap(make_suite, kind):
     assert both.stdout == "key.test\tvalue one\n"
 
 
-def test_postmap_replaces_a_table_that_is_in_use(make_suite):
+@pytest.mark.parametrize("kind", ["lmdb", "hash", "btree", "cdb"])
+def test_postmap_replaces_a_table_that_is_in_use(make_suite, kind):
     suite = make_suite()
     table = suite.etc / "boxes"
-    suite.set(virtual_mailbox_maps=f"lmdb:{table}").write()
+    suite.set(virtual_mailbox_maps=f"{kind}:{table}").write()
     table.write_text("alice@example.test example.test/alice/\n")
-    tool(suite, "postmap", f"lmdb:{table}")
+    tool(suite, "postmap", f"{kind}:{table}")
     suite.start()
     suite.send("Subject: one\n\n")
     table.write_text("alice@example.test example.test/alice/\n"
                      "bob@example.test example.test/bob/\n")
-    tool(suite, "postmap", f"lmdb:{table}")
+    tool(suite, "postmap", f"{kind}:{table}")
 
     def known():
         with suite.session() as wire:

@@ -33,7 +33,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	rest = all;
 	while (aliases_cut(&rest, &item))
 		look(item, a);
-	if (aliases_take_line(all, a, &name, &value))
+	if (aliases_take_line(all, false, a, &name, &value))
 		must(name.n > 0 && value.n > 0);
 	return 0;
 }

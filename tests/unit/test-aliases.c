@@ -116,8 +116,8 @@ lines_of_alias_files_have_a_name(void **state)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct arena *a = arena_new(1 << 20);
 		struct span name, value;
-		bool taken = aliases_take_line(span_str(rows[i].line), a, &name,
-		    &value);
+		bool taken = aliases_take_line(span_str(rows[i].line), false, a,
+		    &name, &value);
 
 		assert_int_equal(taken, rows[i].name != NULL);
 		if (taken) {

@@ -280,10 +280,10 @@ unknown_types_are_named(void **state)
 	struct why why;
 
 	(void)state;
-	assert_null(dict_open("hash:/etc/aliases", 0, &why));
+	assert_null(dict_open("nisplus:/etc/aliases", 0, &why));
 	assert_non_null(strstr(why.text,
-	    "hash:/etc/aliases: the table type hash is not built; allowed is "
-	    "one of: cidr, fail, inline"));
+	    "nisplus:/etc/aliases: the table type nisplus is not built; "
+	    "allowed is one of: btree, cdb, cidr"));
 	assert_null(dict_open("nosuch:x", 0, &why));
 	assert_non_null(strstr(why.text, "nosuch is not known"));
 	assert_null(dict_open("plain", 0, &why));
@@ -352,7 +352,7 @@ lmdb_is_made_and_asked(void **state)
 	(void)state;
 	snprintf(table, sizeof(table), "lmdb:%s/t", dir);
 
-	struct dict_build *b = dict_build_begin(table, 0640, &why);
+	struct dict_build *b = dict_build_begin(table, 0640, 0, &why);
 
 	assert_non_null(b);
 	assert_int_equal(dict_build_add(b, SPAN("a"), SPAN("1"), &why),
@@ -381,7 +381,7 @@ an_aborted_table_leaves_nothing(void **state)
 	(void)state;
 	snprintf(table, sizeof(table), "lmdb:%s/t", dir);
 
-	struct dict_build *b = dict_build_begin(table, 0640, &why);
+	struct dict_build *b = dict_build_begin(table, 0640, 0, &why);
 
 	memset(key, 'k', sizeof(key));
 	assert_int_equal(dict_build_add(b, (struct span){ key, 510 }, SPAN("1"),
@@ -392,7 +392,7 @@ an_aborted_table_leaves_nothing(void **state)
 	    DICT_BUILD_FAILED);
 	dict_build_abort(b);
 	assert_int_equal(rmdir(dir), 0);
-	assert_null(dict_build_begin("texthash:/tmp/x", 0640, &why));
+	assert_null(dict_build_begin("texthash:/tmp/x", 0640, 0, &why));
 }
 #endif
 
