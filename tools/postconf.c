@@ -334,6 +334,21 @@ show_names(struct shown *s, char **name, size_t n)
 		show_name(s, name[i]);
 }
 
+/* Modules are there if the configuration says so; without one there are none. */
+static int
+show_types(const struct options *o)
+{
+	struct why ignored;
+	struct conf *c = conf_load(conf_find_dir(o->dir), o->override,
+	    o->override_n, &ignored);
+
+	dict_use_conf(c);
+	dict_each_type(print_type, NULL);
+	dict_use_conf(NULL);
+	conf_free(c);
+	return EXIT_SUCCESS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -348,10 +363,8 @@ main(int argc, char **argv)
 
 	size_t n = (size_t)(argc - optind);
 
-	if (o.types) {
-		dict_each_type(print_type, NULL);
-		return EXIT_SUCCESS;
-	}
+	if (o.types)
+		return show_types(&o);
 	if (is_edit(&o, argv, n))
 		return edit(&o, argv, n);
 

@@ -455,6 +455,7 @@ main(int argc, char **argv)
 
 	if (!c)
 		fatal(why.text);
+	dict_use_conf(c);
 	o.default_type = conf_get(c, "default_database_type", &why);
 	if (!o.default_type)
 		fatal(why.text);

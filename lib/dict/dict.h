@@ -6,8 +6,9 @@
  * an address or host (keys.h). What a file holds may be replaced while it is
  * open: dict_changed() says so, and a new dict_open() reads it anew.
  *
- * One type is one file here, and one row in the table of types; heavy ones come
- * as modules by dict_register(). Nothing here knows of tasks.
+ * One type is one file here, and one row in the table of types. Those that ask
+ * servers are in server/, and what they need of a server's library is a module
+ * (server/module.h). Nothing here knows of tasks.
  */
 #ifndef DICT_DICT_H
 #define DICT_DICT_H
@@ -27,6 +28,7 @@ enum {
 	DICT_KEY_MAX = 4096,
 	/* For dict_open(). */
 	DICT_NO_FOLD = 1 << 0, /* keys are taken as they are, not lower-cased */
+	DICT_OWN = 1 << 1, /* it is asked here, whatever dict_on_ask() says */
 };
 
 struct dict;
@@ -53,19 +55,50 @@ MUST_USE enum dict_result dict_get(struct dict *d, struct span key,
 bool dict_is_quick(const struct dict *d);
 
 /*
- * From now on tables that wait for others (unix:, and what is behind proxy:) are
- * not asked here but by `fn`, which has another process do it and may sleep. What
- * it is told is where the table stands: it is element number `element` of the
- * parameter with that number (conf/params.h), as dict_set_origin() was told.
+ * From now on tables that wait for others (unix:, pgsql: and their kind, and what is
+ * behind proxy:) are not asked here but by `fn`, which has another process do it and
+ * may sleep. Their files and servers are not even looked at here, as a daemon may
+ * not. What `fn` is told is where the table stands: it is element number `element`
+ * of the parameter with that number (conf/params.h), as dict_set_origin() was told.
+ * A list in smtpd_restriction_classes has its place there, plus one, times
+ * DICT_CLASS, to that.
  */
+enum {
+	DICT_CLASS = 1 << 16,
+};
 typedef enum dict_result dict_ask_fn(size_t parameter, size_t element,
     struct span key, struct arena *arena, struct span *value_r,
     struct why *why);
 void dict_on_ask(dict_ask_fn *fn);
 void dict_set_origin(struct dict *d, size_t parameter, size_t element);
 
-/* Whether it is one of those. */
+/* Whether it is one of those; and whether `type_and_name` would be. */
 bool dict_is_remote(const struct dict *d);
+bool dict_names_remote(struct span type_and_name);
+
+/* Whether it can be used in a daemon: it is quick, or somebody else is asked. */
+bool dict_may_wait(const struct dict *d);
+
+/*
+ * For who asks for others: whom it waits for, the same pointer for tables of one
+ * server, or NULL; and whether several threads may ask it at a time.
+ */
+const void *dict_server(struct dict *d);
+bool dict_is_shared(const struct dict *d);
+
+/* Closes connections that nobody has used for a minute. Blocks. */
+void dict_tend(void);
+
+/* How long a server that failed is left alone, in milliseconds. */
+void dict_set_retry(int64_t ms);
+
+/*
+ * The main.cf by which modules are found, and in which tables may have their
+ * parameters. Borrowed, until it is said anew; only dict_open() uses it. Without
+ * it such tables cannot be opened.
+ */
+struct conf;
+void dict_use_conf(const struct conf *c);
 
 /* Whether it matches whole keys only by patterns: regexp, pcre, cidr. */
 bool dict_is_pattern(const struct dict *d);

@@ -18,6 +18,8 @@ struct dict_ops {
 	    struct arena *arena, struct span *value_r, struct why *why);
 	/* Frees what hangs on it, not itself. */
 	void (*close)(struct dict *d);
+	/* As dict_server(); NULL: it asks none. */
+	const void *(*server)(struct dict *d);
 	bool quick;
 	bool pattern;
 };
@@ -28,6 +30,7 @@ struct dict {
 	char *file; /* or NULL */
 	struct stat st; /* of the file when it was opened */
 	unsigned flags;
+	bool shared; /* as dict_is_shared() */
 	bool remote; /* to be asked of another process, where one is set */
 	size_t parameter; /* as that knows it */
 	size_t element;
@@ -41,6 +44,13 @@ void dict_watch(struct dict *d, const char *file, const struct stat *st);
 /* Tells dict_on_open()'s function of a file. */
 void dict_tell_file(const char *file, const struct stat *st);
 
+/*
+ * What dict_use_conf() said, or NULL; between the two no other thread has it, as a
+ * struct conf has one reader.
+ */
+const struct conf *dict_conf_take(void);
+void dict_conf_give(void);
+
 /* Gives out a copy of a value, or says why not. */
 MUST_USE enum dict_result dict_give(struct span value, struct arena *arena,
     struct span *value_r, struct why *why);
@@ -52,11 +62,18 @@ MUST_USE int texthash_each(const char *file, dict_each_fn *fn, void *arg,
 struct dict *cidr_open(const char *name, unsigned flags, struct why *why);
 struct dict *fail_open(const char *name, unsigned flags, struct why *why);
 struct dict *inline_open(const char *name, unsigned flags, struct why *why);
+struct dict *ldap_open(const char *name, unsigned flags, struct why *why);
 struct dict *lmdb_open(const char *name, unsigned flags, struct why *why);
+struct dict *memcache_open(const char *name, unsigned flags, struct why *why);
+struct dict *mysql_open(const char *name, unsigned flags, struct why *why);
 struct dict *pcre_open(const char *name, unsigned flags, struct why *why);
+struct dict *pgsql_open(const char *name, unsigned flags, struct why *why);
 struct dict *proxy_open(const char *name, unsigned flags, struct why *why);
 struct dict *regexp_open(const char *name, unsigned flags, struct why *why);
+struct dict *socketmap_open(const char *name, unsigned flags, struct why *why);
+struct dict *sqlite_open(const char *name, unsigned flags, struct why *why);
 struct dict *static_open(const char *name, unsigned flags, struct why *why);
+struct dict *tcp_open(const char *name, unsigned flags, struct why *why);
 struct dict *texthash_open(const char *name, unsigned flags, struct why *why);
 struct dict *unix_open(const char *name, unsigned flags, struct why *why);
 

@@ -1,0 +1,60 @@
+/*
+ * socketmap: a server that speaks Sendmail's protocol: netstrings, of "name key",
+ * and back.
+ */
+#include "base/scan.h"
+#include "dict/private.h"
+#include "dict/server/spoken.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	DIGITS_MAX = 7,
+};
+
+static enum server_result
+garbled(struct why *why)
+{
+	why_set(why, EPROTO, NULL, 0, "the server's answer is no netstring");
+	return SERVER_LOST;
+}
+
+static enum server_result
+hear(struct talk *w, struct spoken_ask *a, int64_t deadline, struct why *why)
+{
+	struct span text, value;
+	uint64_t n;
+
+	if (!talk_until(w, ':', DIGITS_MAX, &text, deadline, why))
+		return SERVER_LOST;
+	if (!take_number(&text, SOCKETMAP_MAX, &n) || text.n > 0)
+		return garbled(why);
+	if (!talk_take(w, n + 1, &text, deadline, why))
+		return SERVER_LOST;
+	if (text.p[--text.n] != ',')
+		return garbled(why);
+	a->reply = reply_socketmap(text, &value);
+	buf_put(a->text, a->reply == REPLY_GARBLED ? text : value);
+	return SERVER_DONE;
+}
+
+static enum server_result
+ask(struct talk *w, struct spoken_ask *a, int64_t deadline, struct why *why)
+{
+	size_t size = a->name.n + a->key.n + 32;
+	struct buf b;
+	bool sent;
+
+	buf_init(&b, zalloc(size), size);
+	ask_socketmap(&b, a->name, a->key);
+	sent = talk_put(w, buf_span(&b), deadline, why);
+	free(b.storage);
+	return sent ? hear(w, a, deadline, why) : SERVER_LOST;
+}
+
+struct dict *
+socketmap_open(const char *name, unsigned flags, struct why *why)
+{
+	return spoken_open("socketmap", name, flags, true, ask, why);
+}
