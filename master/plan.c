@@ -126,6 +126,8 @@ find_sockets(struct plan *p, struct plan_service *s,
 	} else if (strcmp(command, "proxymap") == 0) {
 		add_path(p, s, "private", "proxymap", SOCK_SEQPACKET, 0660,
 		    PLAN_NET);
+		add_path(p, s, "auth", "proxymap", SOCK_SEQPACKET, 0660,
+		    PLAN_AUTH);
 	} else if (strcmp(command, "cleanup") == 0) {
 		/* In this order: it tells its clients apart by it. */
 		add_path(p, s, "private", "cleanup", SOCK_SEQPACKET, 0600,

@@ -39,6 +39,7 @@ settings_new(const struct conf *c, struct why *why)
 	struct settings *s = zalloc(sizeof(*s));
 
 	s->conf = c;
+	s->holders = 1;
 	if (conf_get_struct(c, fields, COUNT_OF(fields), s, why) < 0 ||
 	    !(s->services = master_cf_load(c, why)) ||
 	    !(s->routing = routing_open(c, why)))
@@ -51,13 +52,20 @@ settings_new(const struct conf *c, struct why *why)
 struct settings *
 settings_free(struct settings *s)
 {
-	if (!s)
+	if (!s || --s->holders > 0)
 		return NULL;
 	routing_close(s->routing);
 	if (s->services)
 		master_cf_free(s->services);
 	free(s);
 	return NULL;
+}
+
+struct settings *
+settings_hold(struct settings *s)
+{
+	s->holders++;
+	return s;
 }
 
 /* Programs that take deliveries at a socket of master's. */

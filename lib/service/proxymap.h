@@ -1,6 +1,7 @@
 /*
- * proxymap.h - asks proxymap, from a task, for what tables say that wait for
- * others: those that dict_is_remote().
+ * proxymap.h - asks proxymap for what tables say that wait for others: those that
+ * dict_is_remote(). A task sleeps meanwhile; in offload it is asked by a connection
+ * of its own, and the thread waits.
  */
 #ifndef SERVICE_PROXYMAP_H
 #define SERVICE_PROXYMAP_H
@@ -9,6 +10,6 @@
 void proxymap_use(const char *service);
 
 /* A task: keeps the connection to proxymap's socket `path` until cancelled. */
-void proxymap_serve(void *path);
+void proxymap_serve(const char *path);
 
 #endif
