@@ -159,7 +159,8 @@ find_sockets(struct plan *p, struct plan_service *s,
 static bool
 is_alone(const struct command *c)
 {
-	return c->kind == COMMAND_SINGLE || c->kind == COMMAND_ONE;
+	return c->kind == COMMAND_SINGLE || c->kind == COMMAND_ONE ||
+	    c->kind == COMMAND_SHARED;
 }
 
 static int
@@ -270,6 +271,7 @@ add_line(struct plan *p, const struct service_line *l, plan_note_fn *note,
 		note(bytes, arg);
 		return 0;
 	case COMMAND_ONE:
+	case COMMAND_SHARED:
 		/* smtpd names cleanup for its options; proxywrite is proxymap. */
 		if (has_command(p, c->name))
 			return 0;

@@ -300,7 +300,7 @@ dict_names_remote(struct span type_and_name)
 bool
 dict_may_wait(const struct dict *d)
 {
-	return d->ops->quick || (d->remote && on_ask);
+	return d->ops->quick || d->remote;
 }
 
 const void *
@@ -362,8 +362,8 @@ dict_get(struct dict *d, struct span key, struct arena *arena,
 	if (key.n == 0 || key.n > DICT_KEY_MAX)
 		return DICT_ABSENT;
 	if (d->remote && on_ask && !(d->flags & DICT_OWN))
-		return on_ask(d->parameter, d->element, key, arena, value_r,
-		    why);
+		return on_ask(d->name, d->parameter, d->element, key, arena,
+		    value_r, why);
 	if ((d->flags & DICT_NO_FOLD) || d->ops->pattern)
 		return d->ops->get(d, key, arena, value_r, why);
 	if (key.n > sizeof(small)) {

@@ -61,13 +61,13 @@ bool dict_is_quick(const struct dict *d);
  * not. What `fn` is told is where the table stands: it is element number `element`
  * of the parameter with that number (conf/params.h), as dict_set_origin() was told.
  * A list in smtpd_restriction_classes has its place there, plus one, times
- * DICT_CLASS, to that.
+ * DICT_CLASS, to that. `name` is for who wants to be sure that it still does.
  */
 enum {
 	DICT_CLASS = 1 << 16,
 };
-typedef enum dict_result dict_ask_fn(size_t parameter, size_t element,
-    struct span key, struct arena *arena, struct span *value_r,
+typedef enum dict_result dict_ask_fn(const char *name, size_t parameter,
+    size_t element, struct span key, struct arena *arena, struct span *value_r,
     struct why *why);
 void dict_on_ask(dict_ask_fn *fn);
 void dict_set_origin(struct dict *d, size_t parameter, size_t element);
@@ -76,7 +76,10 @@ void dict_set_origin(struct dict *d, size_t parameter, size_t element);
 bool dict_is_remote(const struct dict *d);
 bool dict_names_remote(struct span type_and_name);
 
-/* Whether it can be used in a daemon: it is quick, or somebody else is asked. */
+/*
+ * Whether who can sleep may ask it: it is quick, or there can be somebody else to
+ * ask. Where nobody is set to ask, as in commands, it blocks.
+ */
 bool dict_may_wait(const struct dict *d);
 
 /*

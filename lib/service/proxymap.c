@@ -4,6 +4,7 @@
 #include "service/rpc.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/sock.h"
 
 #include <errno.h>
@@ -52,15 +53,30 @@ take_answer(const struct msg_in *in, struct arena *arena, struct span *value_r,
 	}
 }
 
+struct question {
+	const char *table;
+	size_t parameter;
+	size_t element;
+	struct span key;
+};
+
+uint64_t
+proxymap_digest(const char *table)
+{
+	static const uint64_t nothing[2] = { 0, 0 };
+
+	return hash_of(nothing, span_str(table));
+}
+
 static void
-put_question(struct buf *b, uint32_t id, size_t parameter, size_t element,
-    struct span key)
+put_question(struct buf *b, uint32_t id, const struct question *q)
 {
 	msg_begin(b, MSG_LOOKUP, id);
 	msg_put_str(b, MSG_FIELD_SERVICE, span_str(self.service));
-	msg_put_u64(b, MSG_FIELD_PARAMETER, parameter);
-	msg_put_u64(b, MSG_FIELD_ELEMENT, element);
-	msg_put_str(b, MSG_FIELD_KEY, key);
+	msg_put_u64(b, MSG_FIELD_PARAMETER, q->parameter);
+	msg_put_u64(b, MSG_FIELD_ELEMENT, q->element);
+	msg_put_u64(b, MSG_FIELD_DIGEST, proxymap_digest(q->table));
+	msg_put_str(b, MSG_FIELD_KEY, q->key);
 }
 
 /* False: there is no answer. */
@@ -81,8 +97,8 @@ hear(int fd, char *bytes, struct msg_in *in, int64_t deadline)
 
 /* In offload, where nobody can sleep. Blocks. */
 static enum dict_result
-ask_now(size_t parameter, size_t element, struct span key, struct arena *arena,
-    struct span *value_r, struct why *why)
+ask_now(const struct question *q, struct arena *arena, struct span *value_r,
+    struct why *why)
 {
 	enum dict_result r = DICT_TEMPFAIL;
 	int fd = sock_unix_connect(self.path);
@@ -94,7 +110,7 @@ ask_now(size_t parameter, size_t element, struct span key, struct arena *arena,
 		return away(why, "is away");
 	bytes = zalloc(ANSWER_MAX);
 	buf_init(&b, bytes, ANSWER_MAX);
-	put_question(&b, 1, parameter, element, key);
+	put_question(&b, 1, q);
 	if (msg_end(&b, 0) && sock_send(fd, buf_span(&b), NULL, 0) == 0 &&
 	    hear(fd, bytes, &in, clock_mono() + ASK_MS))
 		r = take_answer(&in, arena, value_r, why);
@@ -106,22 +122,23 @@ ask_now(size_t parameter, size_t element, struct span key, struct arena *arena,
 }
 
 static enum dict_result
-ask(size_t parameter, size_t element, struct span key, struct arena *arena,
-    struct span *value_r, struct why *why)
+ask(const char *table, size_t parameter, size_t element, struct span key,
+    struct arena *arena, struct span *value_r, struct why *why)
 {
+	const struct question q = { table, parameter, element, key };
 	enum dict_result r;
 	struct rpc_call call;
 	char *bytes;
 	struct buf b;
 
 	if (self.path && !pthread_equal(pthread_self(), self.tasks))
-		return ask_now(parameter, element, key, arena, value_r, why);
+		return ask_now(&q, arena, value_r, why);
 	if (!self.rpc || !rpc_wait(self.rpc, task_after(ASK_MS)))
 		return away(why, "is away");
 	bytes = zalloc(ANSWER_MAX);
 	rpc_begin(self.rpc, &call, bytes, ANSWER_MAX);
 	buf_init(&b, bytes, ANSWER_MAX);
-	put_question(&b, call.id, parameter, element, key);
+	put_question(&b, call.id, &q);
 	r = rpc_ask(self.rpc, &call, &b, task_after(ASK_MS)) == RPC_ANSWERED
 	    ? take_answer(&call.in, arena, value_r, why)
 	    : away(why, "gave no answer");

@@ -15,6 +15,7 @@
 #include "service/entries.h"
 #include "service/lookups.h"
 #include "service/msg.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -152,6 +153,17 @@ is_known(struct question *q)
 	return true;
 }
 
+/* Around a reload, places are others for some. */
+static bool
+is_meant(const struct msg_in *in, struct question *q)
+{
+	uint64_t digest = msg_u64(in, MSG_FIELD_DIGEST);
+
+	why_set(&q->why, EAGAIN, NULL, 0,
+	    "another table stands there: the configuration is being changed");
+	return digest == 0 || digest == proxymap_digest(q->table);
+}
+
 static void
 ask(struct client *c, const struct msg_in *in)
 {
@@ -171,6 +183,10 @@ ask(struct client *c, const struct msg_in *in)
 	else if (!places_find(msg_str(in, MSG_FIELD_SERVICE),
 		     msg_u64(in, MSG_FIELD_PARAMETER),
 		     msg_u64(in, MSG_FIELD_ELEMENT), q->table, &q->why)) {
+		end_question(q);
+		return;
+	}
+	if (!entry && !is_meant(in, q)) {
 		end_question(q);
 		return;
 	}

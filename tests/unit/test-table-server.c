@@ -333,9 +333,10 @@ a_type_that_is_not_installed_says_so(void **state)
 
 /* A stub, of which nothing is looked at before somebody asks. */
 static enum dict_result
-ask_other(size_t parameter, size_t element, struct span key, struct arena *a,
-    struct span *value_r, struct why *why)
+ask_other(const char *name, size_t parameter, size_t element, struct span key,
+    struct arena *a, struct span *value_r, struct why *why)
 {
+	(void)name;
 	(void)a, (void)why;
 	*value_r = key;
 	return parameter == 3 && element == 1 ? DICT_FOUND : DICT_ABSENT;
