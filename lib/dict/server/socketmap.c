@@ -7,7 +7,6 @@
 #include "dict/server/spoken.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 enum {
 	DIGITS_MAX = 7,
@@ -39,22 +38,16 @@ hear(struct talk *w, struct spoken_ask *a, int64_t deadline, struct why *why)
 	return SERVER_DONE;
 }
 
-static enum server_result
-ask(struct talk *w, struct spoken_ask *a, int64_t deadline, struct why *why)
+static void
+put(struct buf *out, const struct spoken_ask *a)
 {
-	size_t size = a->name.n + a->key.n + 32;
-	struct buf b;
-	bool sent;
-
-	buf_init(&b, zalloc(size), size);
-	ask_socketmap(&b, a->name, a->key);
-	sent = talk_put(w, buf_span(&b), deadline, why);
-	free(b.storage);
-	return sent ? hear(w, a, deadline, why) : SERVER_LOST;
+	ask_socketmap(out, a->name, a->key);
 }
 
 struct dict *
 socketmap_open(const char *name, unsigned flags, struct why *why)
 {
-	return spoken_open("socketmap", name, flags, true, ask, why);
+	static const struct spoken_kind kind = { "socketmap", true, put, hear };
+
+	return spoken_open(&kind, name, flags, why);
 }

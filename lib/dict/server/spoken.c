@@ -15,7 +15,7 @@ struct spoken {
 	struct conns *conns;
 	char *host; /* and, behind its NUL, the name */
 	struct span name;
-	spoken_fn *fn;
+	const struct spoken_kind *kind;
 };
 
 struct job {
@@ -28,8 +28,17 @@ ask_by(void *conn, void *arg, int64_t deadline, struct why *why)
 {
 	struct job *j = arg;
 
+	const struct spoken_kind *kind = j->spoken->kind;
+	size_t size = j->ask.name.n + 3 * j->ask.key.n + 32;
+	struct buf b;
+	bool sent;
+
 	buf_init(j->ask.text, j->ask.text->storage, TEXT_MAX);
-	return j->spoken->fn(conn, &j->ask, deadline, why);
+	buf_init(&b, zalloc(size), size);
+	kind->put(&b, &j->ask);
+	sent = talk_put(conn, buf_span(&b), deadline, why);
+	free(b.storage);
+	return sent ? kind->hear(conn, &j->ask, deadline, why) : SERVER_LOST;
 }
 
 static enum dict_result
@@ -98,14 +107,14 @@ static const struct dict_ops ops = {
 
 /* The host is all before the last colon, where there is a name behind. */
 static int
-take_apart(struct spoken *s, const char *text, bool has_name, struct why *why)
+take_apart(struct spoken *s, const char *text, struct why *why)
 {
 	size_t n = strlen(text);
 	char *colon;
 
 	s->host = zalloc(n + 1);
 	memcpy(s->host, text, n);
-	if (!has_name)
+	if (!s->kind->has_name)
 		return 0;
 	colon = strrchr(s->host, ':');
 	if (!colon || colon == s->host || colon[1] == '\0')
@@ -119,17 +128,17 @@ take_apart(struct spoken *s, const char *text, bool has_name, struct why *why)
 }
 
 struct dict *
-spoken_open(const char *type, const char *text, unsigned flags, bool has_name,
-    spoken_fn *fn, struct why *why)
+spoken_open(const struct spoken_kind *kind, const char *text, unsigned flags,
+    struct why *why)
 {
 	struct spoken *s = zalloc(sizeof(*s));
 
-	dict_init(&s->dict, &ops, type, text, flags);
+	dict_init(&s->dict, &ops, kind->type, text, flags);
 	s->dict.remote = true;
 	s->dict.shared = true;
-	s->fn = fn;
-	if (take_apart(s, text, has_name, why) < 0)
+	s->kind = kind;
+	if (take_apart(s, text, why) < 0)
 		return dict_close(&s->dict);
-	s->conns = conns_open(type, &talk_link, NULL, s->host);
+	s->conns = conns_open(kind->type, &talk_link, NULL, s->host);
 	return &s->dict;
 }

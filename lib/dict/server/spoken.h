@@ -16,12 +16,17 @@ struct spoken_ask {
 	enum reply reply;
 };
 
-/* Says what there is to say, by a connection, and hears. */
-typedef enum server_result spoken_fn(struct talk *w, struct spoken_ask *a,
-    int64_t deadline, struct why *why);
+struct spoken_kind {
+	const char *type;
+	bool has_name; /* the table's stands behind the host */
+	/* Puts the question, of at most name + 3 * key + 32 bytes. */
+	void (*put)(struct buf *out, const struct spoken_ask *a);
+	enum server_result (*hear)(struct talk *w, struct spoken_ask *a,
+	    int64_t deadline, struct why *why);
+};
 
-/* "type:host", with the table's `name` behind if `has_name`. NULL with `why`. */
-struct dict *spoken_open(const char *type, const char *text, unsigned flags,
-    bool has_name, spoken_fn *fn, struct why *why);
+/* `text` is what stands behind "type:". NULL with `why`. */
+struct dict *spoken_open(const struct spoken_kind *kind, const char *text,
+    unsigned flags, struct why *why);
 
 #endif

@@ -2,8 +2,6 @@
 #include "dict/private.h"
 #include "dict/server/spoken.h"
 
-#include <stdlib.h>
-
 static enum server_result
 hear(struct talk *w, struct spoken_ask *a, int64_t deadline, struct why *why)
 {
@@ -17,22 +15,16 @@ hear(struct talk *w, struct spoken_ask *a, int64_t deadline, struct why *why)
 	return SERVER_DONE;
 }
 
-static enum server_result
-ask(struct talk *w, struct spoken_ask *a, int64_t deadline, struct why *why)
+static void
+put(struct buf *out, const struct spoken_ask *a)
 {
-	size_t size = 3 * a->key.n + 8;
-	struct buf b;
-	bool sent;
-
-	buf_init(&b, zalloc(size), size);
-	ask_tcp(&b, a->key);
-	sent = talk_put(w, buf_span(&b), deadline, why);
-	free(b.storage);
-	return sent ? hear(w, a, deadline, why) : SERVER_LOST;
+	ask_tcp(out, a->key);
 }
 
 struct dict *
 tcp_open(const char *name, unsigned flags, struct why *why)
 {
-	return spoken_open("tcp", name, flags, false, ask, why);
+	static const struct spoken_kind kind = { "tcp", false, put, hear };
+
+	return spoken_open(&kind, name, flags, why);
 }
