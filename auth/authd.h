@@ -1,7 +1,7 @@
 /*
  * authd.h - what the files of authd share; private to auth.
  *
- * A request is a task: it looks the user up, in tables that answer at once, asks
+ * A request is a task: it looks the user up, asks
  * the cache, waits for its turn to hash, and for its penalty. Meanwhile the
  * connection, which a whole daemon shares, goes on with others.
  */
@@ -33,6 +33,8 @@ struct authd_settings {
 	int64_t failure_delay_max;
 	int64_t failure_forget;
 	int64_t login_limit;
+	int64_t table_connections;
+	int64_t table_retry;
 };
 
 /* All there is; one of the process. */

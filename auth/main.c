@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "dict/dict.h"
 #include "sasl/scheme.h"
+#include "service/lookups.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 
 #include <libgen.h>
@@ -34,6 +36,8 @@ static const struct conf_field fields[] = {
 	ROW(CONF_TIME, failure_delay_max, "auth_failure_delay_max"),
 	ROW(CONF_TIME, failure_forget, "auth_failure_forget_time"),
 	ROW(CONF_INT, login_limit, "auth_login_limit"),
+	ROW(CONF_INT, table_connections, "table_connection_limit"),
+	ROW(CONF_TIME, table_retry, "table_retry_time"),
 };
 
 /* Read by a reload, to be taken over by the task. */
@@ -94,6 +98,7 @@ open_places(const struct conf *c, struct why *why)
 {
 	struct places *p;
 
+	proxymap_use(service_name());
 	dict_on_open(allow_table);
 	p = places_open(c, why);
 	dict_on_open(NULL);
@@ -101,6 +106,40 @@ open_places(const struct conf *c, struct why *why)
 		return -1;
 	places_use(p);
 	return 0;
+}
+
+/*
+ * What tables behind a server need: its library loads and reads what it likes. No
+ * other authd has these rights.
+ */
+static void
+allow_servers(const struct conf *c)
+{
+	static const char *const read[] = { "/run", "/usr", "/lib",
+		"/dev/urandom" };
+	const char *file;
+	unsigned line;
+
+	service_needs(SANDBOX_TCP | SANDBOX_UDP | SANDBOX_LOAD);
+	for (size_t i = 0; i < COUNT_OF(read); i++)
+		sandbox_allow(read[i], false);
+	if (!conf_source(c, "lookup_threads", &file, &line))
+		task_pool_set(TASK_LOOKUP, LOOKUPS_THREADS);
+}
+
+/* With a main.cf of their own, as they are opened by threads. */
+static struct users *
+open_users(const struct conf *c, const char *list, struct why *why)
+{
+	static struct conf *now;
+	struct conf *tables = conf_load(conf_dir(c), NULL, 0, why), *old = now;
+
+	if (!tables)
+		return NULL;
+	dict_use_conf(tables);
+	now = tables;
+	conf_free(old);
+	return users_open(list, why);
 }
 
 static int
@@ -112,9 +151,15 @@ warm_up(const struct conf *c, struct why *why)
 	    conf_get_number(c, "cpu_threads", CONF_INT, &threads, why) < 0)
 		return -1;
 	hashers = threads > 0 ? (size_t)threads : service_processors();
-	authd.users = users_open(authd.settings.user_maps, why);
+	dict_on_open(allow_table);
+	authd.users = open_users(c, authd.settings.user_maps, why);
+	dict_on_open(NULL);
 	if (!authd.users)
 		return -1;
+	if (users_are_asked_for(authd.users))
+		allow_servers(c);
+	lookups_set_limit((size_t)authd.settings.table_connections);
+	dict_set_retry(authd.settings.table_retry);
 	sandbox_allow("/etc", false);
 	sandbox_allow(conf_dir(c), false);
 	users_each_file(authd.users, allow, NULL);
@@ -130,7 +175,7 @@ reload(struct conf *c, struct why *why)
 	if (dict_configure(c, why) == 0 &&
 	    conf_get_struct(c, fields, COUNT_OF(fields), &n->settings, why) ==
 		0)
-		n->users = users_open(n->settings.user_maps, why);
+		n->users = open_users(c, n->settings.user_maps, why);
 	if (n->users)
 		n->places = places_open(c, why);
 	if (!n->places) {
@@ -173,6 +218,14 @@ serve_conn(void *arg)
 	peer_serve(fd);
 }
 
+/* About mailboxes. */
+static void
+serve_lookups(void *arg)
+{
+	(void)arg;
+	proxymap_serve("auth/proxymap");
+}
+
 static void
 serve(void *arg)
 {
@@ -180,6 +233,8 @@ serve(void *arg)
 
 	(void)arg;
 	authd_init(hashers);
+	if (!task_spawn(serve_lookups, NULL, "ask proxymap"))
+		die("no memory for a task");
 	watcher = task_spawn(watch, NULL, "settings");
 	if (!watcher ||
 	    !task_spawn(grant_serve, broker_socket, "ask the broker"))

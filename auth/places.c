@@ -12,6 +12,7 @@ enum {
 };
 
 struct places {
+	size_t holders;
 	const struct conf *conf;
 	struct routing *routing;
 };
@@ -28,6 +29,7 @@ places_open(const struct conf *c, struct why *why)
 {
 	struct places *p = zalloc(sizeof(*p));
 
+	p->holders = 1;
 	p->conf = c;
 	p->routing = routing_open(c, why);
 	return p->routing ? p : places_close(p);
@@ -36,7 +38,7 @@ places_open(const struct conf *c, struct why *why)
 struct places *
 places_close(struct places *p)
 {
-	if (!p)
+	if (!p || --p->holders > 0)
 		return NULL;
 	routing_close(p->routing);
 	free(p);
@@ -121,6 +123,14 @@ field(struct span fields, const char *name)
 	return value;
 }
 
+/* For who asks its tables, and may sleep meanwhile. */
+static struct places *
+hold(void)
+{
+	own.now->holders++;
+	return own.now;
+}
+
 enum dict_result
 places_find(struct span user, struct span fields, struct arena *a,
     struct mailbox_place *place_r, struct why *why)
@@ -133,19 +143,25 @@ places_find(struct span user, struct span fields, struct arena *a,
 		.gid = field(fields, "gid"),
 	};
 
+	struct places *p;
+	enum dict_result r;
+
 	refresh();
-	return place_find(own.now->routing, &u, a, place_r, why);
+	p = hold();
+	r = place_find(p->routing, &u, a, place_r, why);
+	places_close(p);
+	return r;
 }
 
 /* Whether whoever has an address like this has a mailbox. */
 static bool
-is_anybodys(struct span addr, bool users, struct arena *a, struct why *why)
+is_anybodys(struct places *p, struct span addr, bool users, struct arena *a,
+    struct why *why)
 {
 	struct route route;
 
 	return !users &&
-	    routing_resolve(own.now->routing, addr, a, &route, why) ==
-	    DICT_FOUND &&
+	    routing_resolve(p->routing, addr, a, &route, why) == DICT_FOUND &&
 	    route.class == CLASS_VIRTUAL_MAILBOX;
 }
 
@@ -153,11 +169,16 @@ static enum dict_result
 find_virtual(struct span addr, bool users, struct arena *a,
     struct mailbox_place *place_r, struct why *why)
 {
+	enum dict_result r = DICT_ABSENT;
+	struct places *p;
+
 	refresh();
-	if (!routing_names_mailboxes(own.now->routing) &&
-	    !is_anybodys(addr, users, a, why))
-		return DICT_ABSENT;
-	return routing_mailbox(own.now->routing, addr, a, place_r, why);
+	p = hold();
+	if (routing_names_mailboxes(p->routing) ||
+	    is_anybodys(p, addr, users, a, why))
+		r = routing_mailbox(p->routing, addr, a, place_r, why);
+	places_close(p);
+	return r;
 }
 
 /*

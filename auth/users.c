@@ -1,6 +1,7 @@
 #include "auth/users.h"
 
 #include "conf/conf.h"
+#include "service/lookups.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,16 +32,11 @@ open_table(struct users *u, struct span element, struct why *why)
 		    TABLES_MAX);
 	memcpy(name, element.p, element.n);
 	name[element.n] = '\0';
-	d = dict_open(name, 0, &inner);
+	d = dict_open(name, DICT_OWN, &inner);
 	if (!d)
 		return why_set(why, EINVAL, NULL, 0, "auth_user_maps: %s",
 		    inner.text);
 	u->tables[u->n++] = d;
-	if (!dict_is_quick(d))
-		return why_set(why, EINVAL, NULL, 0,
-		    "auth_user_maps: %s waits for a server or a disk; allowed "
-		    "are tables in files",
-		    name);
 	return 0;
 }
 
@@ -97,14 +93,25 @@ users_find(struct users *u, struct span name, struct arena *a,
     struct span *value_r, const char **table_r, struct why *why)
 {
 	for (size_t i = 0; i < u->n; i++) {
-		enum dict_result r = dict_get(u->tables[i], name, a, value_r,
-		    why);
+		struct dict *d = u->tables[i];
+		enum dict_result r = dict_is_quick(d)
+		    ? dict_get(d, name, a, value_r, why)
+		    : lookups_ask(d, name, a, value_r, why);
 
 		*table_r = dict_name(u->tables[i]);
 		if (r != DICT_ABSENT)
 			return r;
 	}
 	return DICT_ABSENT;
+}
+
+bool
+users_are_asked_for(const struct users *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (!dict_is_quick(u->tables[i]))
+			return true;
+	return false;
 }
 
 void

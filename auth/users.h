@@ -26,11 +26,14 @@ struct users *users_reopen(const struct users *u, struct why *why);
 
 /*
  * What the first table that knows `name` has of it, and which that is. `why` is
- * set with DICT_TEMPFAIL. Plain.
+ * set with DICT_TEMPFAIL. May sleep, for tables that wait for a server.
  */
 MUST_USE enum dict_result users_find(struct users *u, struct span name,
     struct arena *a, struct span *value_r, const char **table_r,
     struct why *why);
+
+/* Whether one of them waits for a server. Plain. */
+bool users_are_asked_for(const struct users *u);
 
 /* Calls fn(path, arg) for the file behind each table. */
 typedef void users_file_fn(const char *path, void *arg);

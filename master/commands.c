@@ -19,7 +19,7 @@ static const struct command commands[] = {
 	{ "pop3d", COMMAND_WORKERS, NULL },
 	{ "lmtpd", COMMAND_WORKERS, NULL },
 	{ "dnsd", COMMAND_ONE, NULL },
-	{ "proxymap", COMMAND_ONE, NULL },
+	{ "proxymap", COMMAND_SHARED, NULL },
 	{ "cleanup", COMMAND_ONE, NULL },
 
 	{ "virtual", COMMAND_BUILT_IN, "broker" },

@@ -15,6 +15,7 @@ enum command_kind {
 	COMMAND_AGENTS, /* likewise, and qmgr comes to their socket */
 	COMMAND_SINGLE, /* one process, told to reload */
 	COMMAND_ONE, /* one process, replaced on reload */
+	COMMAND_SHARED, /* one, told to reload; a second line is the first */
 	COMMAND_BUILT_IN, /* part of others: nothing is started */
 	COMMAND_NOT_YET, /* not part of this version: nothing is started */
 };

@@ -126,6 +126,8 @@ find_sockets(struct plan *p, struct plan_service *s,
 	} else if (strcmp(command, "proxymap") == 0) {
 		add_path(p, s, "private", "proxymap", SOCK_SEQPACKET, 0660,
 		    PLAN_NET);
+		add_path(p, s, "auth", "proxymap", SOCK_SEQPACKET, 0660,
+		    PLAN_AUTH);
 	} else if (strcmp(command, "cleanup") == 0) {
 		/* In this order: it tells its clients apart by it. */
 		add_path(p, s, "private", "cleanup", SOCK_SEQPACKET, 0600,
@@ -157,7 +159,8 @@ find_sockets(struct plan *p, struct plan_service *s,
 static bool
 is_alone(const struct command *c)
 {
-	return c->kind == COMMAND_SINGLE || c->kind == COMMAND_ONE;
+	return c->kind == COMMAND_SINGLE || c->kind == COMMAND_ONE ||
+	    c->kind == COMMAND_SHARED;
 }
 
 static int
@@ -268,6 +271,7 @@ add_line(struct plan *p, const struct service_line *l, plan_note_fn *note,
 		note(bytes, arg);
 		return 0;
 	case COMMAND_ONE:
+	case COMMAND_SHARED:
 		/* smtpd names cleanup for its options; proxywrite is proxymap. */
 		if (has_command(p, c->name))
 			return 0;

@@ -55,7 +55,9 @@ worker_next(const struct service *s, struct worker *w)
 bool
 service_is_single(const struct service *s)
 {
-	return s->want && s->want->command->kind == COMMAND_SINGLE;
+	return s->want &&
+	    (s->want->command->kind == COMMAND_SINGLE ||
+		s->want->command->kind == COMMAND_SHARED);
 }
 
 size_t

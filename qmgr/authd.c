@@ -40,7 +40,11 @@ find_place(const struct sasl_exchange *x, struct span user, struct arena *a,
 		.gid = field(x->fields, "gid"),
 	};
 
-	return place_find(qmgr.settings->routing, &u, a, place_r, why);
+	struct settings *s = settings_hold(qmgr.settings);
+	enum dict_result r = place_find(s->routing, &u, a, place_r, why);
+
+	settings_free(s);
+	return r;
 }
 
 static enum dict_result

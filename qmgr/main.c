@@ -6,7 +6,9 @@
 #include "qmgr/qmgr.h"
 
 #include "base/log.h"
+#include "dict/dict.h"
 #include "qmgr/fleet.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 
 #include <malloc.h>
@@ -34,6 +36,7 @@ warm_up(const struct conf *c, struct why *why)
 	list_init(&qmgr.due);
 	list_init(&qmgr.untold);
 	scheduler_init(&qmgr.scheduler);
+	proxymap_use(service_name());
 	qmgr.settings = settings_new(c, why);
 	if (!qmgr.settings)
 		return -1;
@@ -54,6 +57,13 @@ open_queue(void)
 	    qmgr.settings->long_ids, &why);
 	if (!qmgr.queue)
 		die("%s", why.text);
+}
+
+static void
+task_lookups(void *arg)
+{
+	(void)arg;
+	proxymap_serve("private/proxymap");
 }
 
 static void
@@ -104,6 +114,7 @@ serve(void *arg)
 	bell_init(&qmgr.idle, "the last delivery");
 	open_queue();
 	fleets_refresh();
+	spawn(task_lookups, "ask proxymap");
 	spawn(task_broker, "broker");
 	spawn(task_scan, "scan");
 	spawn(task_dispatch, "dispatch");

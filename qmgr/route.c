@@ -57,6 +57,31 @@ decide_unserved(struct message *m, size_t n, const struct route *r)
 	decide_here(m, n, QUEUE_DELAYED, "4.3.0", text);
 }
 
+/* Tables may be asked of proxymap: meanwhile the settings may be replaced. */
+static enum dict_result
+resolve(struct message *m, struct span addr, struct route *route_r,
+    struct why *why)
+{
+	struct settings *s = settings_hold(qmgr.settings);
+	enum dict_result r = routing_resolve(s->routing, addr, m->arena,
+	    route_r, why);
+
+	settings_free(s);
+	return r;
+}
+
+static enum dict_result
+ask_tables(struct message *m, struct span rcpt, struct mailbox_place *place_r,
+    struct why *why)
+{
+	struct settings *s = settings_hold(qmgr.settings);
+	enum dict_result r = routing_mailbox(s->routing, rcpt, m->arena,
+	    place_r, why);
+
+	settings_free(s);
+	return r;
+}
+
 /*
  * Who took the mail in knew the recipient: if we do not, its table may have been
  * replaced since we read it. That is found out before anything is decided.
@@ -66,12 +91,10 @@ look_up_mailbox(struct message *m, const struct route *r,
     struct mailbox_place *place_r, struct why *why)
 {
 	struct span rcpt = span_str(r->rcpt);
-	enum dict_result found = routing_mailbox(qmgr.settings->routing, rcpt,
-	    m->arena, place_r, why);
+	enum dict_result found = ask_tables(m, rcpt, place_r, why);
 
 	if (found == DICT_ABSENT && tables_refresh())
-		found = routing_mailbox(qmgr.settings->routing, rcpt, m->arena,
-		    place_r, why);
+		found = ask_tables(m, rcpt, place_r, why);
 	if (found == DICT_ABSENT)
 		found = authd_place(rcpt, m->arena, place_r, why);
 	return found;
@@ -211,8 +234,7 @@ route_one(struct message *m, size_t n, struct batch *b)
 
 	to->open = true;
 	to->passed = false;
-	if (routing_resolve(qmgr.settings->routing, m->body->m.rcpts[n].addr,
-		m->arena, &r, &why) != DICT_FOUND) {
+	if (resolve(m, m->body->m.rcpts[n].addr, &r, &why) != DICT_FOUND) {
 		log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
 		decide_here(m, n, QUEUE_DELAYED, "4.3.0",
 		    "address resolver failure");

@@ -41,6 +41,7 @@ settings_new(const struct conf *c, struct why *why)
 	struct settings *s = zalloc(sizeof(*s));
 
 	s->conf = c;
+	s->holders = 1;
 	if (dict_configure(c, why) < 0 ||
 	    conf_get_struct(c, fields, COUNT_OF(fields), s, why) < 0 ||
 	    !(s->services = master_cf_load(c, why)) ||
@@ -54,13 +55,20 @@ settings_new(const struct conf *c, struct why *why)
 struct settings *
 settings_free(struct settings *s)
 {
-	if (!s)
+	if (!s || --s->holders > 0)
 		return NULL;
 	routing_close(s->routing);
 	if (s->services)
 		master_cf_free(s->services);
 	free(s);
 	return NULL;
+}
+
+struct settings *
+settings_hold(struct settings *s)
+{
+	s->holders++;
+	return s;
 }
 
 /* Programs that take deliveries at a socket of master's. */

@@ -3,7 +3,7 @@
  *
  * A struct settings never changes. Reload, or a table that was replaced, makes a
  * new one beside it, and the queue manager swaps: tasks read the current one
- * between two waits only.
+ * between two waits only, or hold it.
  */
 #ifndef QMGR_SETTINGS_H
 #define QMGR_SETTINGS_H
@@ -36,11 +36,16 @@ struct settings {
 	bool long_ids;
 	struct routing *routing;
 	struct master_cf *services;
+	size_t holders;
 };
 
 /* Reads all that `c` says. Returns NULL with `why`. Blocks. */
 struct settings *settings_new(const struct conf *c, struct why *why);
+/* Ends one hold; the last frees. NULL is fine. Returns NULL. */
 struct settings *settings_free(struct settings *s);
+
+/* For who waits for an answer of its tables. Returns `s`. */
+struct settings *settings_hold(struct settings *s);
 
 /* The name of the i-th service that delivers; NULL: there are no more. */
 const char *settings_agent(const struct settings *s, size_t i);

@@ -9,6 +9,7 @@
 #include "dict/dict.h"
 #include "service/agent.h"
 #include "service/dns.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 #include "smtp/deliver.h"
 #include "smtp/params.h"
@@ -16,6 +17,7 @@
 static char dnsd_socket[] = "private/dns";
 
 static struct task *resolver; /* NULL once it has ended */
+static struct task *lookups; /* likewise */
 
 static int
 warm_up(const struct conf *c, struct why *why)
@@ -23,6 +25,7 @@ warm_up(const struct conf *c, struct why *why)
 	dict_on_open(service_watch_as);
 	if (dict_configure(c, why) < 0)
 		return -1;
+	proxymap_use(service_name());
 	return params_open(c, IS_LMTP, why);
 }
 
@@ -34,16 +37,27 @@ serve_resolver(void *path)
 }
 
 static void
+serve_lookups(void *arg)
+{
+	(void)arg;
+	proxymap_serve("private/proxymap");
+	lookups = NULL;
+}
+
+static void
 serve(void *arg)
 {
 	(void)arg;
 	resolver = task_spawn(serve_resolver, dnsd_socket, "ask dnsd");
-	if (!resolver)
+	lookups = task_spawn(serve_lookups, NULL, "ask proxymap");
+	if (!resolver || !lookups)
 		die("no memory for a task");
 	agent_init(deliver_begin, DELIVER_MAX);
 	agent_serve(service_listener(0), service_stop_bell(), service_stopping);
 	if (resolver)
 		task_cancel(resolver);
+	if (lookups)
+		task_cancel(lookups);
 	agent_fini();
 }
 

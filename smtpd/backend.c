@@ -378,7 +378,7 @@ backend_access(const struct access_facts *facts, unsigned lists,
     struct access_verdict *verdict_r, struct buf *permits,
     backend_note_fn *note, void *arg)
 {
-	/* Too large for a task's stack. */
+	/* Too large for a task's stack; and others ask while this one waits. */
 	struct question *q = zalloc(sizeof(*q));
 
 	q->arena = arena_new(ANSWERS_LIMIT);

@@ -96,6 +96,7 @@ open_tables(struct complete *c, const char *text, struct why *why)
 	c->tables = lists_open(text, LISTS_ADDRS | LISTS_NAMES, why);
 	if (!c->tables)
 		return -EINVAL;
+	/* The elements that are no tables were taken out: nobody could count. */
 	if (!lists_is_quick(c->tables))
 		return why_set(why, EINVAL, NULL, 0,
 		    "names a table that waits for a server or a disk; allowed "

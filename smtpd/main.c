@@ -47,8 +47,7 @@ warm_up(const struct conf *c, struct why *why)
 	dict_on_open(service_watch_as);
 	if (dict_configure(c, why) < 0)
 		return -EINVAL;
-	if (!service_checking())
-		proxymap_use(service_name());
+	proxymap_use(service_name());
 	if (service_checking()) /* there may be no queue yet */
 		return params_open(c, why);
 	resources.queue = queue_open(".", QUEUE_CREATE, params.long_ids, why);

@@ -1,5 +1,7 @@
 #include "smtpd/params.h"
 
+#include "conf/params.h"
+
 #include "net/hosts.h"
 
 #include <errno.h>
@@ -124,6 +126,7 @@ open_list(const struct conf *c, const char *name, unsigned flags,
 	const char *file = NULL, *text = conf_get(c, name, why);
 	unsigned line = 0;
 	struct why open_why;
+	size_t number;
 
 	if (!text)
 		return -EINVAL;
@@ -132,10 +135,11 @@ open_list(const struct conf *c, const char *name, unsigned flags,
 	if (!*list_r)
 		return why_set(why, EINVAL, file, line, "%s: %s", name,
 		    open_why.text);
-	if (!lists_is_quick(*list_r))
+	must(param_number(name, &number));
+	if (!lists_may_wait(*list_r) || !lists_set_origin(*list_r, number))
 		return why_set(why, EINVAL, file, line,
-		    "%s: names a table that waits for a server or a disk; "
-		    "allowed are tables in files",
+		    "%s: names a table that waits for a server or a disk in a "
+		    "file; allowed is that in the parameter itself",
 		    name);
 	return 0;
 }
@@ -205,25 +209,27 @@ class_sources(const struct conf *c, struct arena *a,
 	return 0;
 }
 
+static const char *const list_names[ACCESS_LISTS] = {
+	[ACCESS_CLIENT] = "smtpd_client_restrictions",
+	[ACCESS_HELO] = "smtpd_helo_restrictions",
+	[ACCESS_SENDER] = "smtpd_sender_restrictions",
+	[ACCESS_RELAY] = "smtpd_relay_restrictions",
+	[ACCESS_RECIPIENT] = "smtpd_recipient_restrictions",
+	[ACCESS_DATA] = "smtpd_data_restrictions",
+	[ACCESS_END_OF_DATA] = "smtpd_end_of_data_restrictions",
+};
+
 static int
 compile_access(const struct conf *c, struct why *why)
 {
-	static const char *const names[ACCESS_LISTS] = {
-		[ACCESS_CLIENT] = "smtpd_client_restrictions",
-		[ACCESS_HELO] = "smtpd_helo_restrictions",
-		[ACCESS_SENDER] = "smtpd_sender_restrictions",
-		[ACCESS_RELAY] = "smtpd_relay_restrictions",
-		[ACCESS_RECIPIENT] = "smtpd_recipient_restrictions",
-		[ACCESS_DATA] = "smtpd_data_restrictions",
-		[ACCESS_END_OF_DATA] = "smtpd_end_of_data_restrictions",
-	};
 	static struct access_source lists[ACCESS_LISTS], classes[CLASSES_MAX];
 	static char listed[64];
 	struct arena *a CLEANUP(arena_freep) = arena_new(1 << 16);
 	size_t n;
 
 	for (int i = 0; i < ACCESS_LISTS; i++)
-		if (names[i] && source(c, names[i], &lists[i], why) < 0)
+		if (list_names[i] &&
+		    source(c, list_names[i], &lists[i], why) < 0)
 			return -EINVAL;
 	snprintf(listed, sizeof(listed), "%s%s",
 	    params.unlisted_sender ? "reject_unlisted_sender " : "",
@@ -246,8 +252,50 @@ compile_access(const struct conf *c, struct why *why)
 	return 0;
 }
 
+/* Which of the elements of a parameter's value is `name`. False: none is. */
+static bool
+find_element(const struct conf *c, const char *parameter, const char *name,
+    size_t *place_r)
+{
+	struct why ignored;
+	const char *text = conf_get(c, parameter, &ignored);
+	struct span rest = span_str(text ? text : ""), element;
+
+	for (*place_r = 0; conf_list_next(&rest, &element); ++*place_r)
+		if (span_eq(element, span_str(name)))
+			return true;
+	return false;
+}
+
+/* Where proxymap finds it: in a list, or in one of smtpd_restriction_classes. */
+static bool
+set_origin(const struct conf *c, struct dict *d)
+{
+	struct span rest = span_str(params.classes), class;
+	size_t number, place;
+
+	for (size_t i = 0; i < ACCESS_LISTS; i++)
+		if (list_names[i] &&
+		    find_element(c, list_names[i], dict_name(d), &place)) {
+			must(param_number(list_names[i], &number));
+			dict_set_origin(d, number, place);
+			return true;
+		}
+	must(param_number("smtpd_restriction_classes", &number));
+	for (size_t i = 1; conf_list_next(&rest, &class); i++) {
+		struct arena *a CLEANUP(arena_freep) = arena_new(4096);
+		const char *name = arena_dup(a, class);
+
+		if (name && find_element(c, name, dict_name(d), &place)) {
+			dict_set_origin(d, number, i * DICT_CLASS + place);
+			return true;
+		}
+	}
+	return false;
+}
+
 static int
-open_tables(struct why *why)
+open_tables(const struct conf *c, struct why *why)
 {
 	size_t n = access_tables(resources.access);
 	struct why open_why;
@@ -260,10 +308,12 @@ open_tables(struct why *why)
 		if (!resources.tables[i])
 			return why_set(why, EINVAL, NULL, 0,
 			    "smtpd restrictions: %s", open_why.text);
-		if (!dict_is_quick(resources.tables[i]))
+		if (!dict_may_wait(resources.tables[i]) ||
+		    (dict_is_remote(resources.tables[i]) &&
+			!set_origin(c, resources.tables[i])))
 			return why_set(why, EINVAL, NULL, 0,
 			    "smtpd restrictions: %s waits for a server or a "
-			    "disk; allowed are tables in files",
+			    "disk; it must be a word of its own in a list",
 			    name);
 	}
 	return 0;
@@ -366,7 +416,7 @@ params_open(const struct conf *c, struct why *why)
 	};
 	set_config();
 	if (set_auth(c, why) < 0 || open_lists(c, why) < 0 ||
-	    compile_access(c, why) < 0 || open_tables(why) < 0)
+	    compile_access(c, why) < 0 || open_tables(c, why) < 0)
 		return -EINVAL;
 	if (maps_open(c, "smtpd_sender_login_maps", &resources.sender_logins,
 		why) < 0)

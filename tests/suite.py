@@ -322,6 +322,9 @@ class Suite:
             "data_directory": self.dir / "data",
             "daemon_directory": self.daemons,
             "command_directory": self.commands,
+            # Where the modules of tables are told of.
+            "meta_directory": next((self.base / "root").rglob(
+                "dynamicmaps.cf.d")).parent,
             "mail_owner": owner,
             "setgid_group": group,
             "myhostname": "mail.example.test",

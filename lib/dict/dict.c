@@ -2,8 +2,11 @@
 
 #include "base/buf.h"
 #include "dict/private.h"
+#include "dict/server/conns.h"
+#include "dict/server/module.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,26 +26,37 @@ static const struct dict_type built_in[] = {
 	{ "hash", hash_open },
 	{ "inline", inline_open },
 	{ "internal", internal_open },
+	{ "ldap", ldap_open },
 #ifdef HAVE_LMDB
 	{ "lmdb", lmdb_open },
 #endif
+	{ "memcache", memcache_open },
+	{ "mysql", mysql_open },
 #ifdef HAVE_PCRE
 	{ "pcre", pcre_open },
 #endif
+	{ "pgsql", pgsql_open },
 	{ "pipemap", pipemap_open },
 	{ "proxy", proxy_open },
 	{ "randmap", randmap_open },
 	{ "regexp", regexp_open },
+	{ "socketmap", socketmap_open },
+	{ "sqlite", sqlite_open },
 	{ "static", static_open },
+	{ "tcp", tcp_open },
 	{ "texthash", texthash_open },
 	{ "unionmap", unionmap_open },
 	{ "unix", unix_open },
 };
 
+/* Those that wait for somebody, and those of them that are modules. */
+static const char *const remote[] = { "ldap", "memcache", "mysql", "pgsql",
+	"proxy", "socketmap", "sqlite", "tcp", "unix" };
+static const char *const modular[] = { "ldap", "mysql", "pgsql", "sqlite" };
+
 /* What Postfix has and this build has not. */
-static const char *const others[] = { "dbm", "ldap", "lmdb", "memcache",
-	"mysql", "nis", "nisplus", "pcre", "pgsql", "sdbm", "socketmap",
-	"sqlite", "tcp" };
+static const char *const others[] = { "dbm", "lmdb", "nis", "nisplus", "pcre",
+	"sdbm" };
 
 static const struct dict_type *added[TYPES_MAX];
 static size_t added_n;
@@ -66,6 +80,23 @@ find_type(struct span name)
 	return NULL;
 }
 
+static bool
+has_name(const char *const *names, size_t n, struct span name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_eq(name, span_str(names[i])))
+			return true;
+	return false;
+}
+
+/* Whether it can be opened: what is a module may not be installed. */
+static bool
+is_there(const char *name)
+{
+	return !has_name(modular, COUNT_OF(modular), span_str(name)) ||
+	    module_is_listed(name);
+}
+
 static int
 compare_names(const void *a, const void *b)
 {
@@ -82,7 +113,8 @@ dict_each_type(void (*fn)(const char *name, void *arg), void *arg)
 	size_t n = 0;
 
 	for (size_t i = 0; i < COUNT_OF(built_in); i++)
-		names[n++] = built_in[i].name;
+		if (is_there(built_in[i].name))
+			names[n++] = built_in[i].name;
 	for (size_t i = 0; i < added_n; i++)
 		names[n++] = added[i]->name;
 	qsort(names, n, sizeof(names[0]), compare_names);
@@ -102,13 +134,28 @@ put_name(const char *name, void *arg)
 	buf_putf(l->out, "%s%s", l->out->n > 0 ? ", " : "", name);
 }
 
-static bool
-is_other(struct span type)
+static dict_ask_fn *on_ask;
+
+/* A table that another process opens. */
+static enum dict_result
+ask_nobody(struct dict *d, struct span key, struct arena *arena,
+    struct span *value_r, struct why *why)
 {
-	for (size_t i = 0; i < COUNT_OF(others); i++)
-		if (span_eq(type, span_str(others[i])))
-			return true;
-	return false;
+	(void)key, (void)arena, (void)value_r;
+	why_set(why, EAGAIN, NULL, 0, "%s: there is nobody to ask", d->name);
+	return DICT_TEMPFAIL;
+}
+
+static const struct dict_ops asked_ops = { .get = ask_nobody };
+
+static struct dict *
+open_asked(const char *type, const char *name, unsigned flags)
+{
+	struct dict *d = zalloc(sizeof(*d));
+
+	dict_init(d, &asked_ops, type, name, flags);
+	d->remote = true;
+	return d;
 }
 
 static struct dict *
@@ -122,7 +169,9 @@ refuse_type(struct span type, const char *all, struct why *why)
 	(void)why_set(why, EINVAL, NULL, 0,
 	    "%.100s: the table type %.*s is %s; allowed is one of: %.*s", all,
 	    (int)(type.n < TYPE_NAME_MAX ? type.n : TYPE_NAME_MAX), type.p,
-	    is_other(type) ? "not built" : "not known", (int)names.n, names.p);
+	    has_name(others, COUNT_OF(others), type) ? "not built"
+						     : "not known",
+	    (int)names.n, names.p);
 	return NULL;
 }
 
@@ -142,6 +191,9 @@ dict_open(const char *type_and_name, unsigned flags, struct why *why)
 
 	if (!t)
 		return refuse_type(type, type_and_name, why);
+	if (on_ask && !(flags & DICT_OWN) &&
+	    has_name(remote, COUNT_OF(remote), type))
+		return open_asked(t->name, colon + 1, flags);
 	return t->open(colon + 1, flags, why);
 }
 
@@ -226,8 +278,6 @@ refuse_key(struct span key, struct why *why)
 	return DICT_TEMPFAIL;
 }
 
-static dict_ask_fn *on_ask;
-
 void
 dict_on_ask(dict_ask_fn *fn)
 {
@@ -247,6 +297,68 @@ dict_is_remote(const struct dict *d)
 	return d->remote;
 }
 
+bool
+dict_names_remote(struct span type_and_name)
+{
+	struct span type = span_cut(&type_and_name, ':');
+
+	return has_name(remote, COUNT_OF(remote), type);
+}
+
+bool
+dict_may_wait(const struct dict *d)
+{
+	return d->ops->quick || d->remote;
+}
+
+const void *
+dict_server(struct dict *d)
+{
+	return d->ops->server ? d->ops->server(d) : NULL;
+}
+
+bool
+dict_is_shared(const struct dict *d)
+{
+	return d->shared;
+}
+
+void
+dict_tend(void)
+{
+	conns_tend();
+}
+
+void
+dict_set_retry(int64_t ms)
+{
+	conns_set_retry(ms);
+}
+
+static pthread_mutex_t conf_lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct conf *main_conf;
+
+void
+dict_use_conf(const struct conf *c)
+{
+	pthread_mutex_lock(&conf_lock);
+	main_conf = c;
+	pthread_mutex_unlock(&conf_lock);
+}
+
+const struct conf *
+dict_conf_take(void)
+{
+	pthread_mutex_lock(&conf_lock);
+	return main_conf;
+}
+
+void
+dict_conf_give(void)
+{
+	pthread_mutex_unlock(&conf_lock);
+}
+
 enum dict_result
 dict_get(struct dict *d, struct span key, struct arena *arena,
     struct span *value_r, struct why *why)
@@ -259,9 +371,9 @@ dict_get(struct dict *d, struct span key, struct arena *arena,
 	    (key.n == 0 && !d->ops->any_key && !d->ops->pattern &&
 		!d->ops->raw_key))
 		return DICT_ABSENT;
-	if (d->remote && on_ask)
-		return on_ask(d->parameter, d->element, key, arena, value_r,
-		    why);
+	if (d->remote && on_ask && !(d->flags & DICT_OWN))
+		return on_ask(d->name, d->parameter, d->element, key, arena,
+		    value_r, why);
 	if ((d->flags & DICT_NO_FOLD) || d->ops->pattern || d->ops->raw_key)
 		return d->ops->get(d, key, arena, value_r, why);
 	if (key.n > sizeof(small)) {

@@ -6,8 +6,9 @@
  * an address or host (keys.h). What a file holds may be replaced while it is
  * open: dict_changed() says so, and a new dict_open() reads it anew.
  *
- * One type is one file here, and one row in the table of types; heavy ones come
- * as modules by dict_register(). Nothing here knows of tasks.
+ * One type is one file here, and one row in the table of types. Those that ask
+ * servers are in server/, and what they need of a server's library is a module
+ * (server/module.h). Nothing here knows of tasks.
  */
 #ifndef DICT_DICT_H
 #define DICT_DICT_H
@@ -32,6 +33,7 @@ enum {
 	 * chooses the key must not choose a file, a command or a user.
 	 */
 	DICT_NO_GROUPS = 1 << 1,
+	DICT_OWN = 1 << 2, /* it is asked here, whatever dict_on_ask() says */
 };
 
 struct dict;
@@ -65,19 +67,53 @@ MUST_USE enum dict_result dict_get(struct dict *d, struct span key,
 bool dict_is_quick(const struct dict *d);
 
 /*
- * From now on tables that wait for others (unix:, and what is behind proxy:) are
- * not asked here but by `fn`, which has another process do it and may sleep. What
- * it is told is where the table stands: it is element number `element` of the
- * parameter with that number (conf/params.h), as dict_set_origin() was told.
+ * From now on tables that wait for others (unix:, pgsql: and their kind, and what is
+ * behind proxy:) are not asked here but by `fn`, which has another process do it and
+ * may sleep. Their files and servers are not even looked at here, as a daemon may
+ * not. What `fn` is told is where the table stands: it is element number `element`
+ * of the parameter with that number (conf/params.h), as dict_set_origin() was told.
+ * A list in smtpd_restriction_classes has its place there, plus one, times
+ * DICT_CLASS, to that. `name` is for who wants to be sure that it still does.
  */
-typedef enum dict_result dict_ask_fn(size_t parameter, size_t element,
-    struct span key, struct arena *arena, struct span *value_r,
+enum {
+	DICT_CLASS = 1 << 16,
+};
+typedef enum dict_result dict_ask_fn(const char *name, size_t parameter,
+    size_t element, struct span key, struct arena *arena, struct span *value_r,
     struct why *why);
 void dict_on_ask(dict_ask_fn *fn);
 void dict_set_origin(struct dict *d, size_t parameter, size_t element);
 
-/* Whether it is one of those. */
+/* Whether it is one of those; and whether `type_and_name` would be. */
 bool dict_is_remote(const struct dict *d);
+bool dict_names_remote(struct span type_and_name);
+
+/*
+ * Whether who can sleep may ask it: it is quick, or there can be somebody else to
+ * ask. Where nobody is set to ask, as in commands, it blocks.
+ */
+bool dict_may_wait(const struct dict *d);
+
+/*
+ * For who asks for others: whom it waits for, the same pointer for tables of one
+ * server, or NULL; and whether several threads may ask it at a time.
+ */
+const void *dict_server(struct dict *d);
+bool dict_is_shared(const struct dict *d);
+
+/* Closes connections that nobody has used for a minute. Blocks. */
+void dict_tend(void);
+
+/* How long a server that failed is left alone, in milliseconds. */
+void dict_set_retry(int64_t ms);
+
+/*
+ * The main.cf by which modules are found, and in which tables may have their
+ * parameters. Borrowed, until it is said anew; only dict_open() uses it. Without
+ * it such tables cannot be opened.
+ */
+struct conf;
+void dict_use_conf(const struct conf *c);
 
 /* Whether it matches whole keys only by patterns: regexp, pcre, cidr. */
 bool dict_is_pattern(const struct dict *d);

@@ -30,6 +30,8 @@ struct element {
 	struct span name;
 	struct cidr net;
 	struct dict *dict;
+	bool nested; /* it stands in a file */
+	size_t place; /* among the elements that do not */
 	struct stat st;
 	struct element *next;
 };
@@ -40,6 +42,7 @@ struct lists {
 	struct element *first;
 	struct element **end;
 	bool quick;
+	size_t places; /* elements so far, of none of a file's */
 };
 
 static int add_all(struct lists *l, struct span text, unsigned depth,
@@ -106,13 +109,18 @@ add_file(struct lists *l, struct span path, unsigned depth, bool negated,
 }
 
 static int
-add_table(struct lists *l, struct span name, bool negated, struct why *why)
+add_table(struct lists *l, struct span name, unsigned depth, bool negated,
+    struct why *why)
 {
 	struct dict *d = dict_open(dup_in(l, name), 0, why);
+	struct element *e;
 
 	if (!d)
 		return -EINVAL;
-	add(l, ELEMENT_TABLE, negated)->dict = d;
+	e = add(l, ELEMENT_TABLE, negated);
+	e->dict = d;
+	e->nested = depth > 0;
+	e->place = l->places - 1;
 	l->quick &= dict_is_quick(d);
 	return 0;
 }
@@ -173,6 +181,7 @@ add_all(struct lists *l, struct span text, unsigned depth, bool outer,
 	while (!error && conf_list_next(&text, &e)) {
 		bool negated = outer;
 
+		l->places += depth == 0;
 		while (take_char(&e, '!'))
 			negated = !negated;
 		if (e.n == 0)
@@ -181,7 +190,7 @@ add_all(struct lists *l, struct span text, unsigned depth, bool outer,
 		else if (*e.p == '/')
 			error = add_file(l, e, depth, negated, why);
 		else if (is_table(e))
-			error = add_table(l, e, negated, why);
+			error = add_table(l, e, depth, negated, why);
 		else
 			error = add_plain(l, e, negated, why);
 	}
@@ -326,6 +335,28 @@ bool
 lists_is_quick(const struct lists *l)
 {
 	return l->quick;
+}
+
+bool
+lists_may_wait(const struct lists *l)
+{
+	for (const struct element *e = l->first; e; e = e->next)
+		if (e->dict && !dict_may_wait(e->dict))
+			return false;
+	return true;
+}
+
+bool
+lists_set_origin(struct lists *l, size_t parameter)
+{
+	for (struct element *e = l->first; e; e = e->next) {
+		if (!e->dict || !dict_is_remote(e->dict))
+			continue;
+		if (e->nested)
+			return false;
+		dict_set_origin(e->dict, parameter, e->place);
+	}
+	return true;
 }
 
 static bool

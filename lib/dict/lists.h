@@ -46,6 +46,16 @@ MUST_USE enum dict_result lists_has_client(const struct lists *l,
 
 bool lists_is_quick(const struct lists *l);
 
+/* Whether a daemon may ask: each table is quick, or asked of somebody else. */
+bool lists_may_wait(const struct lists *l);
+
+/*
+ * For tables that somebody else is asked: the list is the value of the parameter
+ * with that number (conf/params.h). False: there is such a table in a file that the
+ * list names, where nobody else would find it.
+ */
+MUST_USE bool lists_set_origin(struct lists *l, size_t parameter);
+
 /* Whether a table or file in it was replaced since. Blocks. */
 bool lists_changed(const struct lists *l);
 

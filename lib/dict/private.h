@@ -22,6 +22,8 @@ struct dict_ops {
 	bool (*changed)(const struct dict *d);
 	void (*each_file)(const struct dict *d,
 	    void (*fn)(const char *file, void *arg), void *arg);
+	/* As dict_server(); NULL: it asks none. */
+	const void *(*server)(struct dict *d);
 	bool quick;
 	bool pattern; /* and takes keys as they are */
 	bool raw_key; /* takes keys as they are */
@@ -36,6 +38,7 @@ struct dict {
 	unsigned flags;
 	bool slow; /* this one is not quick, whatever its type */
 	bool is_pattern; /* it is one, whatever its type */
+	bool shared; /* as dict_is_shared() */
 	bool remote; /* to be asked of another process, where one is set */
 	size_t parameter; /* as that knows it */
 	size_t element;
@@ -48,6 +51,13 @@ void dict_watch(struct dict *d, const char *file, const struct stat *st);
 
 /* Tells dict_on_open()'s function of a file. */
 void dict_tell_file(const char *file, const struct stat *st);
+
+/*
+ * What dict_use_conf() said, or NULL; between the two no other thread has it, as a
+ * struct conf has one reader.
+ */
+const struct conf *dict_conf_take(void);
+void dict_conf_give(void);
 
 /* Gives out a copy of a value, or says why not. */
 MUST_USE enum dict_result dict_give(struct span value, struct arena *arena,
@@ -66,13 +76,20 @@ struct dict *fail_open(const char *name, unsigned flags, struct why *why);
 struct dict *hash_open(const char *name, unsigned flags, struct why *why);
 struct dict *inline_open(const char *name, unsigned flags, struct why *why);
 struct dict *internal_open(const char *name, unsigned flags, struct why *why);
+struct dict *ldap_open(const char *name, unsigned flags, struct why *why);
 struct dict *lmdb_open(const char *name, unsigned flags, struct why *why);
+struct dict *memcache_open(const char *name, unsigned flags, struct why *why);
+struct dict *mysql_open(const char *name, unsigned flags, struct why *why);
 struct dict *pcre_open(const char *name, unsigned flags, struct why *why);
 struct dict *pipemap_open(const char *name, unsigned flags, struct why *why);
+struct dict *pgsql_open(const char *name, unsigned flags, struct why *why);
 struct dict *proxy_open(const char *name, unsigned flags, struct why *why);
 struct dict *randmap_open(const char *name, unsigned flags, struct why *why);
 struct dict *regexp_open(const char *name, unsigned flags, struct why *why);
+struct dict *socketmap_open(const char *name, unsigned flags, struct why *why);
+struct dict *sqlite_open(const char *name, unsigned flags, struct why *why);
 struct dict *static_open(const char *name, unsigned flags, struct why *why);
+struct dict *tcp_open(const char *name, unsigned flags, struct why *why);
 struct dict *texthash_open(const char *name, unsigned flags, struct why *why);
 struct dict *unionmap_open(const char *name, unsigned flags, struct why *why);
 struct dict *unix_open(const char *name, unsigned flags, struct why *why);

@@ -150,6 +150,7 @@ unix_open(const char *name, unsigned flags, struct why *why)
 	}
 	d = zalloc(sizeof(*d));
 	dict_init(d, &ops, "unix", name, flags);
+	d->shared = true;
 	d->remote = true;
 	return d;
 }
@@ -173,12 +174,18 @@ close_behind(struct dict *d)
 	dict_close(container_of(d, struct proxied, dict)->behind);
 }
 
+static const void *
+server_behind(struct dict *d)
+{
+	return dict_server(container_of(d, struct proxied, dict)->behind);
+}
+
 static const struct dict_ops proxy_ops = {
 	.get = get_behind,
 	.close = close_behind,
+	.server = server_behind,
 };
 
-/* It is opened here too, so that a wrong name is told at once. */
 struct dict *
 proxy_open(const char *name, unsigned flags, struct why *why)
 {
@@ -189,6 +196,7 @@ proxy_open(const char *name, unsigned flags, struct why *why)
 		return NULL;
 	p = zalloc(sizeof(*p));
 	dict_init(&p->dict, &proxy_ops, "proxy", name, flags);
+	p->dict.shared = dict_is_shared(behind);
 	p->behind = behind;
 	p->dict.remote = true;
 	return &p->dict;

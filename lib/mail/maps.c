@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static int
-add_map(struct maps *m, const struct conf *c, const char *name, bool may_wait,
+add_map(struct maps *m, const struct conf *c, const char *name,
     struct span element, struct why *why)
 {
 	size_t number;
@@ -24,21 +24,17 @@ add_map(struct maps *m, const struct conf *c, const char *name, bool may_wait,
 		    open_why.text);
 	if (param_number(name, &number))
 		dict_set_origin(m->v[m->n], number, m->n);
-	if (may_wait && dict_is_remote(m->v[m->n])) {
-		m->n++;
-		return 0;
-	}
-	if (!dict_is_quick(m->v[m->n++]))
+	if (!dict_may_wait(m->v[m->n++]))
 		return why_set(why, EINVAL, file, line,
-		    "%s: %s waits for a server or a disk, which this version "
-		    "cannot do; allowed are tables in files",
+		    "%s: %s waits for a server or a disk, which cannot be done "
+		    "here; allowed are tables in files",
 		    name, type_name);
 	return 0;
 }
 
-static int
-open_all(const struct conf *c, const char *name, bool may_wait,
-    struct maps *maps_r, struct why *why)
+int
+maps_open(const struct conf *c, const char *name, struct maps *maps_r,
+    struct why *why)
 {
 	const char *text = conf_get(c, name, why);
 	struct span rest, element;
@@ -53,26 +49,12 @@ open_all(const struct conf *c, const char *name, bool may_wait,
 	maps_r->v = zalloc((n + 1) * sizeof(*maps_r->v));
 	rest = span_str(text);
 	while (conf_list_next(&rest, &element)) {
-		int error = add_map(maps_r, c, name, may_wait, element, why);
+		int error = add_map(maps_r, c, name, element, why);
 
 		if (error < 0)
 			return error;
 	}
 	return 0;
-}
-
-int
-maps_open(const struct conf *c, const char *name, struct maps *maps_r,
-    struct why *why)
-{
-	return open_all(c, name, false, maps_r, why);
-}
-
-int
-maps_open_waiting(const struct conf *c, const char *name, struct maps *maps_r,
-    struct why *why)
-{
-	return open_all(c, name, true, maps_r, why);
 }
 
 void

@@ -14,14 +14,10 @@ struct maps {
 };
 
 /*
- * Opens the tables that parameter `name` lists. All have to be quick. Returns 0,
- * or -EINVAL with `why`. Blocks.
+ * Opens the tables that parameter `name` lists. All have to be quick, or such that
+ * somebody else is asked (dict_on_ask()). Returns 0, or -EINVAL with `why`. Blocks.
  */
 MUST_USE int maps_open(const struct conf *c, const char *name,
-    struct maps *maps_r, struct why *why);
-
-/* The same, and tables may be among them that wait (dict_is_remote()). */
-MUST_USE int maps_open_waiting(const struct conf *c, const char *name,
     struct maps *maps_r, struct why *why);
 void maps_close(struct maps *m);
 bool maps_changed(const struct maps *m);
@@ -35,7 +31,8 @@ struct maps_form {
 };
 
 /*
- * Asks all tables for each form of `addr`, in turn. With DICT_FOUND, *whole_r
+ * Asks all tables for each form of `addr`, in turn; it may sleep where somebody
+ * else is asked. With DICT_FOUND, *whole_r
  * (if not NULL) says whether the key had the extension, if there was one.
  */
 MUST_USE enum dict_result maps_find(const struct maps *m,

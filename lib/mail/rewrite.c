@@ -1,3 +1,4 @@
+#include "conf/params.h"
 #include "mail/rewrite_private.h"
 
 #include "base/scan.h"
@@ -94,6 +95,7 @@ static int
 open_all(struct rewrite *r, const struct conf *c, struct why *why)
 {
 	const char *destination;
+	size_t number;
 	int err = conf_get_struct(c, fields, COUNT_OF(fields), &r->p, why);
 
 	if (!err)
@@ -116,6 +118,13 @@ open_all(struct rewrite *r, const struct conf *c, struct why *why)
 	if (!destination)
 		return -EINVAL;
 	r->mydestination = lists_open(destination, LISTS_NAMES, why);
+	must(param_number("mydestination", &number));
+	if (r->mydestination &&
+	    (!lists_may_wait(r->mydestination) ||
+		!lists_set_origin(r->mydestination, number)))
+		return why_set(why, EINVAL, NULL, 0,
+		    "mydestination: names a table that waits for a server, where "
+		    "that cannot be done");
 	r->delimiters = span_str(r->p.recipient_delimiter);
 	r->keeps_extensions = list_has(r->p.propagate, SPAN("canonical"));
 	return r->mydestination ? 0 : -EINVAL;

@@ -1,5 +1,6 @@
 #include "mail/routing_private.h"
 
+#include "conf/params.h"
 #include "mail/address.h"
 
 #include <errno.h>
@@ -77,6 +78,7 @@ open_list(struct routing *r, const struct conf *c, size_t i, struct why *why)
 	const char *file = NULL, *text = conf_get(c, list_names[i], why);
 	unsigned line = 0, flags = LISTS_NAMES;
 	struct why open_why;
+	size_t number;
 
 	if (!text)
 		return -EINVAL;
@@ -87,10 +89,12 @@ open_list(struct routing *r, const struct conf *c, size_t i, struct why *why)
 	if (!r->lists[i])
 		return why_set(why, EINVAL, file, line, "%s: %s", list_names[i],
 		    open_why.text);
-	if (!lists_is_quick(r->lists[i]))
+	must(param_number(list_names[i], &number));
+	if (!lists_may_wait(r->lists[i]) ||
+	    !lists_set_origin(r->lists[i], number))
 		return why_set(why, EINVAL, file, line,
-		    "%s: names a table that waits for a server or a disk; "
-		    "allowed are tables in files",
+		    "%s: names a table that waits for a server or a disk, where "
+		    "that cannot be done; allowed are tables in files",
 		    list_names[i]);
 	return 0;
 }
@@ -100,9 +104,7 @@ open_tables(struct routing *r, const struct conf *c, struct why *why)
 {
 	/* Lists name maps by default: a fault is the map's, so those first. */
 	for (size_t i = 0; i < MAPS_N; i++) {
-		int error = i == MAPS_LOCAL
-		    ? maps_open_waiting(c, map_names[i], &r->maps[i], why)
-		    : maps_open(c, map_names[i], &r->maps[i], why);
+		int error = maps_open(c, map_names[i], &r->maps[i], why);
 
 		if (error < 0)
 			return error;

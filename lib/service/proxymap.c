@@ -3,8 +3,14 @@
 #include "dict/dict.h"
 #include "service/rpc.h"
 
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/sock.h"
+
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	ANSWER_MAX = 32 << 10,
@@ -14,6 +20,8 @@ enum {
 static struct {
 	struct rpc *rpc; /* NULL: nobody keeps a connection */
 	const char *service;
+	const char *path;
+	pthread_t tasks; /* the thread of all tasks */
 } self;
 
 static enum dict_result
@@ -45,25 +53,92 @@ take_answer(const struct msg_in *in, struct arena *arena, struct span *value_r,
 	}
 }
 
-static enum dict_result
-ask(size_t parameter, size_t element, struct span key, struct arena *arena,
-    struct span *value_r, struct why *why)
+struct question {
+	const char *table;
+	size_t parameter;
+	size_t element;
+	struct span key;
+};
+
+uint64_t
+proxymap_digest(const char *table)
 {
+	static const uint64_t nothing[2] = { 0, 0 };
+
+	return hash_of(nothing, span_str(table));
+}
+
+static void
+put_question(struct buf *b, uint32_t id, const struct question *q)
+{
+	msg_begin(b, MSG_LOOKUP, id);
+	msg_put_str(b, MSG_FIELD_SERVICE, span_str(self.service));
+	msg_put_u64(b, MSG_FIELD_PARAMETER, q->parameter);
+	msg_put_u64(b, MSG_FIELD_ELEMENT, q->element);
+	msg_put_u64(b, MSG_FIELD_DIGEST, proxymap_digest(q->table));
+	msg_put_str(b, MSG_FIELD_KEY, q->key);
+}
+
+/* False: there is no answer. */
+static bool
+hear(int fd, char *bytes, struct msg_in *in, int64_t deadline)
+{
+	int fds[SOCK_FDS_MAX];
+	size_t n = 0;
+	ssize_t len;
+
+	if (!sock_wait_input(fd, deadline - clock_mono()))
+		return false;
+	len = sock_recv(fd, bytes, ANSWER_MAX, fds, &n);
+	while (n > 0)
+		close(fds[--n]);
+	return len > 0 && msg_read((struct span){ bytes, (size_t)len }, in);
+}
+
+/* In offload, where nobody can sleep. Blocks. */
+static enum dict_result
+ask_now(const struct question *q, struct arena *arena, struct span *value_r,
+    struct why *why)
+{
+	enum dict_result r = DICT_TEMPFAIL;
+	int fd = sock_unix_connect(self.path);
+	char *bytes;
+	struct msg_in in;
+	struct buf b;
+
+	if (fd < 0)
+		return away(why, "is away");
+	bytes = zalloc(ANSWER_MAX);
+	buf_init(&b, bytes, ANSWER_MAX);
+	put_question(&b, 1, q);
+	if (msg_end(&b, 0) && sock_send(fd, buf_span(&b), NULL, 0) == 0 &&
+	    hear(fd, bytes, &in, clock_mono() + ASK_MS))
+		r = take_answer(&in, arena, value_r, why);
+	else
+		(void)away(why, "gave no answer");
+	close(fd);
+	free(bytes);
+	return r;
+}
+
+static enum dict_result
+ask(const char *table, size_t parameter, size_t element, struct span key,
+    struct arena *arena, struct span *value_r, struct why *why)
+{
+	const struct question q = { table, parameter, element, key };
 	enum dict_result r;
 	struct rpc_call call;
 	char *bytes;
 	struct buf b;
 
+	if (self.path && !pthread_equal(pthread_self(), self.tasks))
+		return ask_now(&q, arena, value_r, why);
 	if (!self.rpc || !rpc_wait(self.rpc, task_after(ASK_MS)))
 		return away(why, "is away");
 	bytes = zalloc(ANSWER_MAX);
 	rpc_begin(self.rpc, &call, bytes, ANSWER_MAX);
 	buf_init(&b, bytes, ANSWER_MAX);
-	msg_begin(&b, MSG_LOOKUP, call.id);
-	msg_put_str(&b, MSG_FIELD_SERVICE, span_str(self.service));
-	msg_put_u64(&b, MSG_FIELD_PARAMETER, parameter);
-	msg_put_u64(&b, MSG_FIELD_ELEMENT, element);
-	msg_put_str(&b, MSG_FIELD_KEY, key);
+	put_question(&b, call.id, &q);
 	r = rpc_ask(self.rpc, &call, &b, task_after(ASK_MS)) == RPC_ANSWERED
 	    ? take_answer(&call.in, arena, value_r, why)
 	    : away(why, "gave no answer");
@@ -79,8 +154,10 @@ proxymap_use(const char *service)
 }
 
 void
-proxymap_serve(void *path)
+proxymap_serve(const char *path)
 {
+	self.path = path;
+	self.tasks = pthread_self();
 	self.rpc = rpc_new("proxymap", ANSWER_MAX);
 	rpc_keep(self.rpc, path);
 }

@@ -269,6 +269,14 @@ leave_root(struct why *why)
 	return 0;
 }
 
+static unsigned needed;
+
+void
+service_needs(unsigned words)
+{
+	needed |= words;
+}
+
 /*
  * Root directory, groups and ids, then the sandbox: before the first thread,
  * as it holds for each thread by itself.
@@ -289,7 +297,7 @@ drop_privileges(struct why *why)
 	if (!spec->runs_others)
 		privs_no_more();
 	return sandbox_enter((enum sandbox_mode)frame.params.sandbox,
-	    spec->sandbox ? spec->sandbox | SANDBOX_RECVFD : 0, why);
+	    spec->sandbox ? spec->sandbox | needed | SANDBOX_RECVFD : 0, why);
 }
 
 static void

@@ -79,6 +79,12 @@ struct service_spec {
 /* main() of every daemon. Returns the exit status. */
 int service_main(int argc, char **argv, const struct service_spec *spec);
 
+/*
+ * Says, in warm_up(), what else the sandbox has to allow, as main.cf asks for what
+ * needs it: words as of ->sandbox.
+ */
+void service_needs(unsigned words);
+
 /* The configuration of this process, and the name of its service (-n). */
 const struct conf *service_conf(void);
 const char *service_name(void);

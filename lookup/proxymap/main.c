@@ -1,21 +1,26 @@
 /*
- * proxymap - asks what daemons in their sandboxes cannot: the name service today,
- * servers of databases when their types are there.
+ * proxymap - asks what daemons in their sandboxes cannot: the name service, servers
+ * of databases, whatever needs a password.
  *
  * It takes no table's name from anybody: a question has the number of a parameter
  * and of its element, in the configuration of the service that asks, and tables of
- * parameters of authd's are not for it. What waits is offloaded, and as many wait
- * at a time as that pool has threads.
+ * parameters of authd's are not for it. Tables and connections stay open; of each
+ * server some are asked at a time (service/lookups.h).
  */
 #include "base/log.h"
-#include "conf/master_cf.h"
-#include "conf/params.h"
 #include "dict/dict.h"
+#include "lookup/proxymap/places.h"
+#include "lookup/proxymap/tables.h"
 #include "net/channel.h"
 #include "service/entries.h"
+#include "service/lookups.h"
 #include "service/msg.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 
+#include <errno.h>
+#include <libgen.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +28,7 @@
 enum {
 	ANSWER_MAX = 32 << 10,
 	KEEP_MAX = 1 << 20,
-	QUESTIONS_MAX = 1000,
-	TABLE_NAME_MAX = 2048,
+	QUESTIONS_MAX = 4000,
 	DRAIN_MS = 2000,
 	CHECK_MS = 50,
 };
@@ -40,7 +44,7 @@ struct client {
 struct question {
 	struct client *client;
 	uint32_t id;
-	char table[TABLE_NAME_MAX];
+	char table[PLACES_NAME_MAX];
 	struct span key;
 	struct arena *arena;
 	enum dict_result result;
@@ -93,16 +97,16 @@ end_question(struct question *q)
 	questions--;
 }
 
-/* Offloaded. */
+/* May sleep. */
 static void
-look_up(void *arg)
+look_up(struct question *q)
 {
-	struct question *q = arg;
-	struct dict *d = dict_open(q->table, 0, &q->why);
+	struct table *t = tables_hold(q->table, &q->why);
 
-	if (d)
-		q->result = dict_get(d, q->key, q->arena, &q->value, &q->why);
-	dict_close(d);
+	if (t)
+		q->result = lookups_ask(table_dict(t), q->key, q->arena,
+		    &q->value, &q->why);
+	tables_drop(t);
 }
 
 static bool
@@ -126,7 +130,7 @@ run(void *arg)
 {
 	struct question *q = arg;
 
-	task_offload(TASK_LOOKUP, look_up, q);
+	look_up(q);
 	if (is_passwd(q) &&
 	    (q->result == DICT_FOUND ||
 		(q->result == DICT_ABSENT && is_address(q->key))))
@@ -149,97 +153,15 @@ is_known(struct question *q)
 	return true;
 }
 
-/* What `service` says of the parameter: by its line of master.cf, or main.cf. */
-static struct conf *
-conf_of(struct span service, struct why *why)
-{
-	const char *dir = conf_dir(service_conf());
-	struct master_cf *m = master_cf_load(service_conf(), why);
-	const char **overrides;
-	struct conf *c;
-	size_t n = 0;
-
-	if (!m)
-		return NULL;
-	overrides = zalloc(256 * sizeof(*overrides));
-	for (size_t i = 0; i < master_cf_count(m); i++) {
-		const struct service_line *l = master_cf_at(m, i);
-
-		if (!span_eq(service, span_str(l->name)))
-			continue;
-		for (size_t k = 0; k + 1 < l->args_n && n < 255; k++)
-			if (strcmp(l->args[k], "-o") == 0)
-				overrides[n++] = l->args[++k];
-		break;
-	}
-	c = conf_load(dir, overrides, n, why);
-	free(overrides);
-	master_cf_free(m);
-	return c;
-}
-
-/* Kept until the configuration changes, which starts us anew. */
-static struct conf *
-cached_conf(struct span service, struct why *why)
-{
-	static struct {
-		char name[256];
-		struct conf *conf;
-	} cache[64];
-	static size_t n;
-
-	for (size_t i = 0; i < n; i++)
-		if (span_eq(service, span_str(cache[i].name)))
-			return cache[i].conf;
-	if (n == COUNT_OF(cache) || service.n >= sizeof(cache[0].name)) {
-		why_set(why, 1, NULL, 0, "too many services ask");
-		return NULL;
-	}
-	cache[n].conf = conf_of(service, why);
-	if (!cache[n].conf)
-		return NULL;
-	snprintf(cache[n].name, sizeof(cache[n].name), "%.*s", (int)service.n,
-	    service.p);
-	return cache[n++].conf;
-}
-
-/* Those of authd, and lists that only say what Postfix's may be asked. */
+/* Around a reload, places are others for some. */
 static bool
-is_forbidden(const char *parameter)
+is_meant(const struct msg_in *in, struct question *q)
 {
-	return strncmp(parameter, "auth_", 5) == 0 ||
-	    strncmp(parameter, "proxy_", 6) == 0;
-}
+	uint64_t digest = msg_u64(in, MSG_FIELD_DIGEST);
 
-/* The table that is meant. False: there is none for whoever asks. */
-static bool
-find_table(const struct msg_in *in, struct question *q)
-{
-	uint64_t number = msg_u64(in, MSG_FIELD_PARAMETER);
-	uint64_t element = msg_u64(in, MSG_FIELD_ELEMENT);
-	const struct param *p = number < param_count()
-	    ? param_at((size_t)number)
-	    : NULL;
-	struct span rest, name;
-	struct conf *c;
-	const char *text;
-
-	why_set(&q->why, 1, NULL, 0, "there is no such table");
-	if (!p || is_forbidden(p->name))
-		return false;
-	c = cached_conf(msg_str(in, MSG_FIELD_SERVICE), &q->why);
-	text = c ? conf_get(c, p->name, &q->why) : NULL;
-	if (!text)
-		return false;
-	rest = span_str(text);
-	while (conf_list_next(&rest, &name))
-		if (element-- == 0) {
-			snprintf(q->table, sizeof(q->table), "%.*s",
-			    (int)name.n, name.p);
-			return strncmp(q->table, "proxy:", 6) == 0 ||
-			    strncmp(q->table, "unix:", 5) == 0;
-		}
-	return false;
+	why_set(&q->why, EAGAIN, NULL, 0,
+	    "another table stands there: the configuration is being changed");
+	return digest == 0 || digest == proxymap_digest(q->table);
 }
 
 static void
@@ -258,7 +180,13 @@ ask(struct client *c, const struct msg_in *in)
 	questions++;
 	if (entry)
 		snprintf(q->table, sizeof(q->table), "%s", PASSWD);
-	else if (!find_table(in, q)) {
+	else if (!places_find(msg_str(in, MSG_FIELD_SERVICE),
+		     msg_u64(in, MSG_FIELD_PARAMETER),
+		     msg_u64(in, MSG_FIELD_ELEMENT), q->table, &q->why)) {
+		end_question(q);
+		return;
+	}
+	if (!entry && !is_meant(in, q)) {
 		end_question(q);
 		return;
 	}
@@ -298,26 +226,137 @@ serve_conn(void *arg)
 	release(c);
 }
 
+struct params {
+	int64_t connections;
+	int64_t retry;
+};
+
+static struct params params;
+
+static const struct conf_field fields[] = {
+	CONF_FIELD_AS(CONF_INT, struct params, connections,
+	    "table_connection_limit"),
+	CONF_FIELD_AS(CONF_TIME, struct params, retry, "table_retry_time"),
+};
+
+/* For dict_on_open(): its folder, as a new file takes the place of the old. */
+static void
+allow_file(const char *path, const struct stat *st)
+{
+	char dir[PLACES_NAME_MAX];
+
+	(void)st;
+	snprintf(dir, sizeof(dir), "%s", path);
+	sandbox_allow(dirname(dir), false);
+}
+
+static bool failed;
+
+/*
+ * Opened once while all can still be read and loaded. What cannot be opened is told
+ * now; it is tried again when somebody asks.
+ */
+static void
+try_table(const char *table)
+{
+	struct why why;
+	struct dict *d = dict_open(table, 0, &why);
+
+	if (!d) {
+		log_error("%s", why.text);
+		if (service_checking())
+			fprintf(stderr, "%s\n", why.text);
+		failed = true;
+	}
+	dict_close(d);
+}
+
+static void
+warm_name_service(void)
+{
+	struct arena *a CLEANUP(arena_freep) = arena_new(65536);
+	struct why why;
+	struct dict *d = dict_open(PASSWD, 0, &why);
+	struct span value;
+
+	if (!d || dict_get(d, SPAN("root"), a, &value, &why) == DICT_TEMPFAIL)
+		log_warning("the name service: %s", why.text);
+	dict_close(d);
+}
+
 /* The name service reads what it likes, and asks whom it likes. */
 static int
 warm_up(const struct conf *c, struct why *why)
 {
 	static const char *const read[] = { "/etc", "/run", "/usr", "/lib",
 		"/var/lib", "/dev/urandom" };
-	struct arena *a CLEANUP(arena_freep) = arena_new(65536);
-	struct span value;
-	struct dict *d;
+	struct conf *tables = conf_load(conf_dir(c), NULL, 0, why);
+	unsigned line;
+	const char *file;
 
-	if (dict_configure(c, why) < 0)
-		return -1;
-	d = dict_open("unix:passwd.byname", 0, why);
-	if (!d || dict_get(d, SPAN("root"), a, &value, why) == DICT_TEMPFAIL)
-		log_warning("the name service: %s", why->text);
-	dict_close(d);
+	if (!tables || dict_configure(c, why) < 0)
+		return -EINVAL;
 	for (size_t i = 0; i < COUNT_OF(read); i++)
 		sandbox_allow(read[i], false);
 	sandbox_allow(conf_dir(c), false);
+	if (!conf_source(c, "lookup_threads", &file, &line))
+		task_pool_set(TASK_LOOKUP, LOOKUPS_THREADS);
+	lookups_set_limit((size_t)params.connections);
+	dict_set_retry(params.retry);
+	warm_name_service();
+	tables_init(tables);
+	places_use(c);
+	dict_on_open(allow_file);
+	if (places_each(try_table, why) < 0)
+		return -EINVAL;
+	dict_on_open(NULL);
+	if (failed && service_checking())
+		return why_set(why, EINVAL, NULL, 0,
+		    "proxymap cannot open all tables");
 	return 0;
+}
+
+/* Read by a reload, to be taken over by a task. */
+struct next {
+	const struct conf *conf;
+	struct conf *tables;
+	struct params params;
+};
+static _Atomic(struct next *) next_conf;
+
+static int
+reload(struct conf *c, struct why *why)
+{
+	struct next *n = zalloc(sizeof(*n)), *old;
+
+	n->conf = c;
+	n->tables = conf_load(conf_dir(c), NULL, 0, why);
+	if (!n->tables ||
+	    conf_get_struct(c, fields, COUNT_OF(fields), &n->params, why) < 0) {
+		conf_free(n->tables);
+		free(n);
+		return -EINVAL;
+	}
+	old = atomic_exchange(&next_conf, n);
+	if (old)
+		conf_free(old->tables);
+	free(old);
+	return 0;
+}
+
+static void
+reloaded(void)
+{
+	struct next *n = atomic_exchange(&next_conf, NULL);
+
+	if (!n)
+		return;
+	places_use(n->conf);
+	params = n->params;
+	lookups_set_limit((size_t)params.connections);
+	dict_set_retry(params.retry);
+	tables_renew(n->tables);
+	free(n);
 }
 
 static void
@@ -326,6 +365,8 @@ serve(void *arg)
 	int64_t by;
 
 	(void)arg;
+	if (!task_spawn(tables_tend, NULL, "idle connections"))
+		die("no memory for a task");
 	service_accept(serve_conn, "client of proxymap");
 	by = task_after(DRAIN_MS);
 	while (questions > 0 && task_now() < by &&
@@ -344,8 +385,13 @@ main(int argc, char **argv)
 		.sandbox = SANDBOX_STDIO | SANDBOX_RECVFD | SANDBOX_ACCEPT |
 		    SANDBOX_UNIX | SANDBOX_TCP | SANDBOX_UDP | SANDBOX_READ |
 		    SANDBOX_LOAD,
+		.fields = fields,
+		.fields_n = COUNT_OF(fields),
+		.params = &params,
 		.warm_up = warm_up,
 		.serve = serve,
+		.reload = reload,
+		.reloaded = reloaded,
 	};
 
 	return service_main(argc, argv, &spec);

@@ -10,6 +10,7 @@
 #include "dict/dict.h"
 #include "mail/date.h"
 #include "service/msg.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 #include "smtpd/notify.h"
 #include "task/task.h"
@@ -88,6 +89,7 @@ warm_up(const struct conf *c, struct why *why)
 	dict_on_open(service_watch_as);
 	if (dict_configure(c, why) < 0)
 		return -EINVAL;
+	proxymap_use(service_name());
 	intake_conf = (struct intake_conf){
 		.routing = routing_open(c, why),
 		.rewrite = rewrite_open(c, why),
@@ -150,6 +152,15 @@ serve_client(void *conn)
 /* NULL once they have ended, as when all tasks are cancelled. */
 static struct task *notifier;
 static struct task *picker;
+static struct task *lookups;
+
+static void
+serve_lookups(void *arg)
+{
+	(void)arg;
+	proxymap_serve("private/proxymap");
+	lookups = NULL;
+}
 
 static void
 serve_notifier(void *path)
@@ -178,6 +189,8 @@ drain(void)
 		continue;
 	if (notifier)
 		task_cancel(notifier);
+	if (lookups)
+		task_cancel(lookups);
 }
 
 static void
@@ -187,7 +200,8 @@ serve(void *arg)
 	list_init(&clients);
 	notifier = task_spawn(serve_notifier, qmgr_socket, "notify qmgr");
 	picker = task_spawn(serve_picker, NULL, "pickup");
-	if (!notifier || !picker)
+	lookups = task_spawn(serve_lookups, NULL, "ask proxymap");
+	if (!notifier || !picker || !lookups)
 		die("no memory for a task");
 	service_accept(serve_client, "client");
 	drain();

@@ -258,16 +258,16 @@ def test_each_thread_is_in_the_sandbox(make_suite):
 
 # The sockets that each connects to, of those in the queue's folder.
 SOCKETS = {
-    "authd": {"auth/broker"},
-    "cleanup": {"private/qmgr"},
+    "authd": {"auth/broker", "auth/proxymap"},
+    "cleanup": {"private/qmgr", "private/proxymap"},
     "imapd": {"login/auth", "login/broker"},
-    "lmtp": {"private/dns"},
+    "lmtp": {"private/dns", "private/proxymap"},
     "lmtpd": {"login/auth", "login/broker"},
     "metrics": {"private/master"},
     "pop3d": {"login/auth", "login/broker"},
     "qmgr": {"private/broker", "private/smtp", "private/lmtp",
-             "private/cleanup", "private/auth"},
-    "smtp": {"private/dns"},
+             "private/cleanup", "private/auth", "private/proxymap"},
+    "smtp": {"private/dns", "private/proxymap"},
     "smtpd": {"private/qmgr", "private/auth", "private/dns",
               "private/proxymap"},
 }

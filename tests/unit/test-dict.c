@@ -481,9 +481,10 @@ a_list_may_hold_patterns_with_braces(void **state)
 }
 
 static enum dict_result
-ask_other(size_t parameter, size_t element, struct span key, struct arena *a,
-    struct span *value_r, struct why *why)
+ask_other(const char *name, size_t parameter, size_t element, struct span key,
+    struct arena *a, struct span *value_r, struct why *why)
 {
+	(void)name;
 	(void)a;
 	(void)why;
 	*value_r = key;

@@ -49,13 +49,27 @@ show_tls(const char *mode)
 	return EXIT_SUCCESS;
 }
 
+/* Modules are there if the configuration says so; without one there are none. */
+static void
+show_types(const struct request *r)
+{
+	struct why ignored;
+	struct conf *c = conf_load(r->dir, r->override, r->override_n,
+	    &ignored);
+
+	dict_use_conf(c);
+	dict_each_type(print, NULL);
+	dict_use_conf(NULL);
+	conf_free(c);
+}
+
 int
 list_things(const struct request *r)
 {
 	if (r->has['T'])
 		return show_tls(r->tls_mode);
 	if (r->has['m'])
-		dict_each_type(print, NULL);
+		show_types(r);
 	if (r->has['l'])
 		puts("flock\nfcntl\ndotlock");
 	if (r->has['a'])

@@ -265,6 +265,7 @@ load_conf(struct options *o)
 	struct conf *c = conf_load(conf_find_dir(o->dir), NULL, 0, &why);
 	if (!c || dict_configure(c, &why) < 0)
 		postmap_fatal("%s", why.text);
+	dict_use_conf(c);
 	o->default_type = conf_get(c, "default_database_type", &why);
 	if (!o->default_type)
 		postmap_fatal("%s", why.text);
