@@ -14,7 +14,7 @@ import pytest
 
 from faults import ERRORS, FAIL, KILL, NEVER, Faults
 from nexthop import NextHop
-from suite import wait_for
+from suite import TimeOut, wait_for
 
 pytestmark = pytest.mark.root
 
@@ -175,7 +175,12 @@ def settle(way, subject, accepted):
             suite.clock("+301s")
             looked = time.monotonic()
         return False
-    wait_for(f"{subject} to come ({way.faults.what})", came)
+    try:
+        wait_for(f"{subject} to come ({way.faults.what})", came)
+    except TimeOut:
+        print("queue:", suite.queue(), "maildrop:",
+              suite.files_in("maildrop"), "came:", count(way, subject))
+        raise
 
 
 def one(way, subject, nth, mode, error):
