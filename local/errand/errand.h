@@ -46,6 +46,7 @@ enum {
 	ERRAND_DELIVERED = BIT(2), /* put Delivered-To: on top */
 	ERRAND_DOTLOCK = BIT(3),
 	ERRAND_FCNTL = BIT(4),
+	ERRAND_FLOCK = BIT(5),
 
 	ERRAND_FILE_MAX = 1 << 20, /* bytes of a file that is read */
 	ERRAND_ITEMS_MAX = 1000, /* in it */

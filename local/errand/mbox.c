@@ -1,7 +1,7 @@
 /* A message goes to the end of a file: an mbox, or what an alias names. */
 #include "local/errand/errand.h"
 
-#include "base/clock.h"
+#include "base/filelock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,13 +9,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-	LOCK_PAUSE_MIN_MS = 5, /* most who hold a lock are of ours */
 	FROM_MAX = 2048,
-	PATH_LEN = 1024,
 };
 
 static void
@@ -25,64 +22,14 @@ closep(int *fd)
 		close(*fd);
 }
 
-/* A lock file, which is removed when this goes out of scope; "" is none. */
-struct dotlock {
-	char path[PATH_LEN];
-};
-
-static void
-unlock(struct dotlock *d)
+static struct filelock_patience
+patience_of(const struct errand *e)
 {
-	if (d->path[0])
-		(void)unlink(d->path);
-}
-
-/*
- * What is tried deliver_lock_attempts times, deliver_lock_delay apart, is tried as
- * long; but at first more often, as most who hold a lock soon let it go.
- */
-struct patience {
-	int64_t until;
-	int64_t attempts; /* left, at least */
-	int64_t pause;
-	int64_t pause_max;
-};
-
-static struct patience
-begin_patience(const struct errand *e)
-{
-	int64_t delay = (int64_t)msg_u64(&e->in, MSG_FIELD_MILLISECONDS);
-	int64_t attempts = (int64_t)msg_u64(&e->in, MSG_FIELD_COUNT);
-
-	return (struct patience){
-		.until = clock_mono() + (attempts - 1) * delay,
-		.attempts = attempts,
-		.pause = LOCK_PAUSE_MIN_MS,
-		.pause_max = delay > LOCK_PAUSE_MIN_MS ? delay
-						       : LOCK_PAUSE_MIN_MS,
+	return (struct filelock_patience){
+		.attempts = (int64_t)msg_u64(&e->in, MSG_FIELD_COUNT),
+		.delay = (int64_t)msg_u64(&e->in, MSG_FIELD_MILLISECONDS),
+		.stale = (int64_t)msg_u64(&e->in, MSG_FIELD_TTL),
 	};
-}
-
-/* Waits a while for a lock, longer each time. False: it was long enough. */
-static bool
-wait_more(struct patience *p)
-{
-	if (--p->attempts <= 0 && clock_mono() >= p->until)
-		return false;
-	pause_ms(p->pause);
-	p->pause = p->pause * 2 < p->pause_max ? p->pause * 2 : p->pause_max;
-	return true;
-}
-
-static void
-remove_stale(const char *path, uint64_t age)
-{
-	struct timespec now;
-	struct stat st;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (lstat(path, &st) == 0 && st.st_mtime + (int64_t)age < now.tv_sec)
-		(void)unlink(path);
 }
 
 /*
@@ -90,41 +37,26 @@ remove_stale(const char *path, uint64_t age)
  * write to, nobody else can make one either.
  */
 static int
-lock_dot(const struct errand *e, const char *path, struct dotlock *d)
+lock_dot(const struct errand *e, const char *path, struct filelock_dot *d)
 {
-	char name[PATH_LEN];
-	struct patience patience = begin_patience(e);
-	int fd = -1, err = 0;
+	struct filelock_patience p = patience_of(e);
+	int err = filelock_dot(path, &p, d);
 
-	if (snprintf(name, sizeof(name), "%s.lock", path) >= (int)sizeof(name))
-		return -ENAMETOOLONG;
-	do {
-		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		err = fd < 0 ? errno : 0;
-		if (err != EEXIST)
-			break;
-		remove_stale(name, msg_u64(&e->in, MSG_FIELD_TTL));
-	} while (wait_more(&patience));
-	if (fd < 0)
-		return err == EACCES || err == EROFS || err == EPERM ? 0 : -err;
-	close(fd);
-	memcpy(d->path, name, sizeof(name));
-	return 0;
+	return filelock_is_denied(err) ? 0 : err;
 }
 
+/* By those of the kernel's that are asked for. */
 static int
-lock_fcntl(const struct errand *e, int fd)
+lock_file(const struct errand *e, uint64_t flags, int fd)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	struct patience patience = begin_patience(e);
+	struct filelock_patience p = patience_of(e);
+	int err = 0;
 
-	do {
-		if (fcntl(fd, F_SETLK, &l) == 0)
-			return 0;
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return -errno;
-	} while (wait_more(&patience));
-	return -EAGAIN;
+	if (flags & ERRAND_FLOCK)
+		err = filelock_flock(fd, &p);
+	if (!err && (flags & ERRAND_FCNTL))
+		err = filelock_fcntl(fd, &p);
+	return err;
 }
 
 /* What is wrong with it, or NULL. Nobody follows links here. */
@@ -190,7 +122,7 @@ deliver(const struct errand *e, struct errand_result *r, const char *path)
 {
 	bool mailbox = e->kind == ERRAND_MBOX;
 	uint64_t flags = msg_u64(&e->in, MSG_FIELD_FLAGS);
-	struct dotlock lock CLEANUP(unlock) = { "" };
+	struct filelock_dot lock CLEANUP(filelock_undo) = { "" };
 	int fd CLEANUP(closep) = -1;
 	const char *fault;
 	struct stat st;
@@ -209,8 +141,8 @@ deliver(const struct errand *e, struct errand_result *r, const char *path)
 		fail(e, r, path, EPERM, fault);
 		return;
 	}
-	if (!err && (flags & ERRAND_FCNTL) && S_ISREG(st.st_mode))
-		err = lock_fcntl(e, fd);
+	if (!err && S_ISREG(st.st_mode))
+		err = lock_file(e, flags, fd);
 	if (!err && fstat(fd, &st) < 0)
 		err = -errno;
 	if (!err)

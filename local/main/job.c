@@ -38,7 +38,8 @@ flags_for(const char *place)
 	return (conf_list_has(p->prepend_delivered, place) ? ERRAND_DELIVERED
 							   : 0) |
 	    (conf_list_has(p->mailbox_lock, "dotlock") ? ERRAND_DOTLOCK : 0) |
-	    (conf_list_has(p->mailbox_lock, "fcntl") ? ERRAND_FCNTL : 0);
+	    (conf_list_has(p->mailbox_lock, "fcntl") ? ERRAND_FCNTL : 0) |
+	    (conf_list_has(p->mailbox_lock, "flock") ? ERRAND_FLOCK : 0);
 }
 
 void
