@@ -22,6 +22,14 @@ enum {
 	SYSLOG_WAIT = 200, /* ms for a syslog daemon that is busy */
 };
 
+static const struct conf_field fields[] = {
+	CONF_FIELD(CONF_STR, struct logfile_params, maillog_file),
+	CONF_FIELD(CONF_LIST, struct logfile_params, maillog_file_prefixes),
+	CONF_FIELD(CONF_ENUM, struct logfile_params, maillog_file_permissions),
+	CONF_FIELD(CONF_ENUM, struct logfile_params, log_format),
+	CONF_FIELD(CONF_STR, struct logfile_params, mail_owner),
+};
+
 static const char syslog_path[] = "/dev/log";
 
 static struct {
@@ -126,11 +134,12 @@ learn_host(void)
 }
 
 int
-logfile_open(const struct conf *c, const struct logfile_params *p,
-    struct why *why)
+logfile_open(const struct conf *c, struct logfile_params *p, struct why *why)
 {
-	int fd = -1;
+	int fd = -1, err = conf_get_struct(c, fields, COUNT_OF(fields), p, why);
 
+	if (err)
+		return err;
 	if (!own.lines.max)
 		buf_init(&own.lines, own.batch, sizeof(own.batch));
 	if (p->maillog_file[0]) {
@@ -175,6 +184,9 @@ static unsigned
 severity(enum log_level level)
 {
 	switch (level) {
+	case LOG_LEVEL_FATAL:
+	case LOG_LEVEL_PANIC:
+		return 2;
 	case LOG_LEVEL_ERROR:
 		return 3;
 	case LOG_LEVEL_WARNING:

@@ -25,10 +25,11 @@ enum {
 };
 
 /*
- * Opens what the parameters of `c` name, and closes what was open before, unless that
- * fails: returns 0, or -errno with `why`. The file will be mail_owner's. Blocks.
+ * Reads the parameters of `c` into *p_r, opens what they name, and closes what was
+ * open before, unless that fails: returns 0, or -errno with `why`. The file will be
+ * mail_owner's. Blocks.
  */
-MUST_USE int logfile_open(const struct conf *c, const struct logfile_params *p,
+MUST_USE int logfile_open(const struct conf *c, struct logfile_params *p_r,
     struct why *why);
 
 /* Adds a line. Blocks. */

@@ -28,21 +28,14 @@ enum {
 };
 
 static struct params {
-	struct logfile_params log;
 	const char *data_directory;
 	int64_t trace_ring_size;
 } params;
 
 static const struct conf_field fields[] = {
-	CONF_FIELD(CONF_STR, struct logfile_params, maillog_file),
-	CONF_FIELD(CONF_LIST, struct logfile_params, maillog_file_prefixes),
-	CONF_FIELD(CONF_ENUM, struct logfile_params, maillog_file_permissions),
-	CONF_FIELD(CONF_ENUM, struct logfile_params, log_format),
-	CONF_FIELD(CONF_STR, struct logfile_params, mail_owner),
 	CONF_FIELD(CONF_STR, struct params, data_directory),
 	CONF_FIELD(CONF_SIZE, struct params, trace_ring_size),
 };
-_Static_assert(offsetof(struct params, log) == 0, "its fields come first");
 
 static struct trace_ring *ring;
 static char ring_path[1024]; /* of ->data_directory, which does not change */
@@ -53,15 +46,19 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int
 warm_up(const struct conf *c, struct why *why)
 {
+	struct logfile_params log;
 	char path[1024];
+	int err = logfile_open(c, &log, why);
 
-	snprintf(path, sizeof(path), "%s", params.log.maillog_file);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "%s", log.maillog_file);
 	if (path[0])
 		sandbox_allow(dirname(path), true);
 	sandbox_allow(params.data_directory, true);
 	snprintf(ring_path, sizeof(ring_path), "%s/trace",
 	    params.data_directory);
-	return logfile_open(c, &params.log, why);
+	return 0;
 }
 
 /* By the one whose file it is to be: not by root. */
@@ -82,13 +79,14 @@ open_ring(int64_t size)
 static int
 reload(struct conf *c, struct why *why)
 {
+	struct logfile_params log;
 	struct params p;
 	int err = conf_get_struct(c, fields, COUNT_OF(fields), &p, why);
 
 	if (err)
 		return err;
 	pthread_mutex_lock(&lock);
-	err = logfile_open(c, &p.log, why);
+	err = logfile_open(c, &log, why);
 	if (!err && p.trace_ring_size != params.trace_ring_size) {
 		params.trace_ring_size = p.trace_ring_size;
 		open_ring(p.trace_ring_size);

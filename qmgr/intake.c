@@ -14,7 +14,6 @@
 
 enum {
 	KEEP_MAX = 1024 * 1024,
-	RELEASE_MS = 10 * 1000,
 };
 
 static void
@@ -96,35 +95,6 @@ flush(struct channel *ch, const struct msg_in *in)
 	answer(ch, in->id, "", count);
 }
 
-/* Deliveries under way are waited for; then the file is the caller's. */
-static void
-release(struct channel *ch, const struct msg_in *in)
-{
-	int64_t by = task_after(RELEASE_MS);
-	char id[QUEUE_NAME_MAX];
-	struct message *m;
-
-	if (!take_id(in, id, sizeof(id))) {
-		answer(ch, in->id, "this is no queue ID", 0);
-		return;
-	}
-	for (;;) {
-		m = qmgr_find(id);
-		if (!m)
-			break;
-		if (m->phase == MESSAGE_DEFERRED ||
-		    m->phase == MESSAGE_ARRIVED || m->phase == MESSAGE_STUCK) {
-			forget(m);
-			break;
-		}
-		if (bell_wait(&qmgr.released, by) != TASK_READY) {
-			answer(ch, in->id, "it is still being delivered", 0);
-			return;
-		}
-	}
-	answer(ch, in->id, "", 1);
-}
-
 /* Only who owns the queue may change it; everybody who can reach us may look. */
 static bool
 is_owner(const struct channel *ch)
@@ -134,12 +104,18 @@ is_owner(const struct channel *ch)
 	return p.uid == 0 || p.uid == geteuid();
 }
 
+/* What is to be known of a client. */
+struct client {
+	bool tells; /* of files */
+	struct loan loan;
+};
+
 static void
-take_message(struct channel *ch, const struct msg_in *in, bool *tells_r)
+take_message(struct channel *ch, const struct msg_in *in, struct client *c)
 {
 	switch (in->type) {
 	case MSG_NEW:
-		*tells_r = true;
+		c->tells = true;
 		take_new(in);
 		return;
 	case MSG_SCAN:
@@ -151,12 +127,12 @@ take_message(struct channel *ch, const struct msg_in *in, bool *tells_r)
 	case MSG_FLUSH:
 		flush(ch, in);
 		return;
-	case MSG_RELEASE:
-		if (is_owner(ch))
-			release(ch, in);
-		else
+	case MSG_BORROW:
+		if (!is_owner(ch))
 			answer(ch, in->id, "only the owner of the queue may",
 			    0);
+		else if (!lend(ch, in, &c->loan))
+			log_debug("who wanted to change the queue is gone");
 		return;
 	default: /* the other messages are not for us */
 		log_warning("unexpected message %s from pid %d",
@@ -164,12 +140,15 @@ take_message(struct channel *ch, const struct msg_in *in, bool *tells_r)
 	}
 }
 
-/* Who told of files and is gone may have had one more to tell of. */
+/*
+ * Who told of files and is gone may have had one more to tell of; and who had some
+ * in hand has put them somewhere else.
+ */
 static void
 converse(struct channel *ch)
 {
 	int fds[SOCK_FDS_MAX];
-	bool tells = false;
+	struct client c = { 0 };
 	struct span packet;
 	struct msg_in in;
 	size_t n;
@@ -183,9 +162,10 @@ converse(struct channel *ch)
 			    (int)channel_peer(ch).pid);
 			break;
 		}
-		take_message(ch, &in, &tells);
+		take_message(ch, &in, &c);
 	}
-	if (tells)
+	/* The files may lie elsewhere now, whether it got to say so or not. */
+	if (loan_end(&c.loan) || c.tells)
 		want_scan();
 }
 

@@ -11,6 +11,7 @@
  *	ENDING    all is decided, goes on record, and its sender may be told
  *	DEFERRED  it waits for ->due, or for a flush
  *	STUCK     what became of it could not be put on record: no more deliveries
+ *	LENT      its file is postsuper's, until that gives it back
  */
 #ifndef QMGR_MESSAGE_H
 #define QMGR_MESSAGE_H
@@ -28,6 +29,7 @@ enum message_phase {
 	MESSAGE_ENDING,
 	MESSAGE_DEFERRED,
 	MESSAGE_STUCK,
+	MESSAGE_LENT,
 };
 
 /* A recipient of an active message, beside what its file says. */

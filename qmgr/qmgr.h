@@ -185,6 +185,22 @@ void scan_arrivals(void);
 /* Has all that waits for this domain tried now; how many. May sleep. */
 uint64_t flush_site(struct span site);
 
+/* Messages that postsuper has in hand. */
+struct loan {
+	struct message **rows;
+	size_t n, max;
+	bool used;
+};
+
+/*
+ * Takes back what it had, and lends what `in` names, but what is still being
+ * delivered; answers. False: nobody hears it. May sleep.
+ */
+MUST_USE bool lend(struct channel *ch, const struct msg_in *in, struct loan *l);
+
+/* Takes all back. Returns whether there was any: its file may be elsewhere now. */
+bool loan_end(struct loan *l);
+
 /* For mailq: sends what there is. May sleep. */
 void showq_send(struct channel *ch, uint32_t request);
 

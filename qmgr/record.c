@@ -254,7 +254,8 @@ run_op(struct op *op)
 	case OP_TELL:
 		return append(op);
 	case OP_REMOVE:
-		return queue_remove(qmgr.queue, op->place, op->name.text);
+		err = queue_remove(qmgr.queue, op->place, op->name.text);
+		return err == -ENOENT ? 0 : err;
 	case OP_DEFER:
 		return append_and_move(op, QUEUE_DEFERRED);
 	case OP_ORPHAN:

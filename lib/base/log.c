@@ -75,6 +75,10 @@ log_level_prefix(enum log_level level)
 		return SPAN("warning: ");
 	case LOG_LEVEL_DEBUG:
 		return SPAN("debug: ");
+	case LOG_LEVEL_FATAL:
+		return SPAN("fatal: ");
+	case LOG_LEVEL_PANIC:
+		return SPAN("panic: ");
 	case LOG_LEVEL_INFO:
 		break;
 	}
@@ -150,7 +154,7 @@ log_decode(struct span packet, struct log_record *record_r)
 
 	if (!take_bytes(&packet, &h, sizeof(h)))
 		return false;
-	if (h.version != LOG_VERSION || h.level > LOG_LEVEL_DEBUG)
+	if (h.version != LOG_VERSION || h.level > LOG_LEVEL_PANIC)
 		return false;
 	r.level = (enum log_level)h.level;
 	r.event = h.event;

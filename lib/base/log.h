@@ -22,6 +22,8 @@ enum log_level {
 	LOG_LEVEL_WARNING,
 	LOG_LEVEL_INFO,
 	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_FATAL, /* of postlog's callers, as PANIC is */
+	LOG_LEVEL_PANIC,
 };
 
 enum {

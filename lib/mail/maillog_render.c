@@ -265,6 +265,8 @@ maillog_render_json(const struct log_record *r, struct span host,
 		[LOG_LEVEL_WARNING] = "warning",
 		[LOG_LEVEL_INFO] = "info",
 		[LOG_LEVEL_DEBUG] = "debug",
+		[LOG_LEVEL_FATAL] = "fatal",
+		[LOG_LEVEL_PANIC] = "panic",
 	};
 
 	buf_put(out, SPAN("{\"time\":\""));

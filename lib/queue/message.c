@@ -18,18 +18,18 @@ enum {
 struct tail {
 	struct record_head head;
 	struct record_trailer trailer;
-	char *front; /* the first of the file: the head, and maybe all */
+	const char *front; /* the first of the file: the head, and maybe all */
 	size_t front_n;
-	char *p; /* from the envelope on */
+	const char *p; /* from the envelope on */
 	size_t n;
-	size_t size;
+	char *own; /* where ->p points to, unless it is in the front */
+	size_t size; /* of that */
 };
 
 static void
 tail_freep(struct tail *t)
 {
-	free(t->front);
-	free(t->p);
+	free(t->own);
 }
 
 static bool
@@ -45,16 +45,16 @@ all_zero(const char *p, size_t n)
 static int
 read_head(int fd, struct tail *t)
 {
-	struct span head = { NULL, RECORD_HEAD };
-	int err;
+	/* Each thread reads one file at a time, and listings read thousands. */
+	static _Thread_local char front[FRONT_READ];
+	struct span head = { front, RECORD_HEAD };
+	int err = folder_read(fd, front, sizeof(front), 0, &t->front_n);
 
-	t->front = zalloc(FRONT_READ);
-	err = folder_read(fd, t->front, FRONT_READ, 0, &t->front_n);
 	if (err)
 		return err;
+	t->front = front;
 	if (t->front_n < RECORD_HEAD || all_zero(t->front, RECORD_HEAD))
 		return -ENODATA;
-	head.p = t->front;
 	return record_read_head(head, &t->head) ? 0 : -EBADMSG;
 }
 
@@ -71,11 +71,11 @@ read_more(int fd, struct tail *t, size_t size)
 	size_t n;
 
 	if (t->n)
-		memcpy(p, t->p, t->n);
-	free(t->p);
-	t->p = p;
+		memcpy(p, t->own, t->n);
+	free(t->own);
+	t->p = t->own = p;
 	t->size = size;
-	int err = folder_read(fd, t->p + t->n, size - t->n,
+	int err = folder_read(fd, p + t->n, size - t->n,
 	    record_envelope_at(&t->head) + t->n, &n);
 	t->n += n;
 	return err;
@@ -103,8 +103,7 @@ is_in_front(struct tail *t)
 	if (t->front_n == FRONT_READ || at > t->front_n)
 		return false;
 	t->n = t->front_n - (size_t)at;
-	t->p = zalloc(t->n + 1);
-	memcpy(t->p, t->front + at, t->n);
+	t->p = t->front + at;
 	return true;
 }
 
@@ -232,6 +231,15 @@ read_message(const struct tail *t, struct arena *a, struct queue_message *m)
 	if (!record_read_envelope(envelope, &m->envelope, rcpts, n))
 		return -EBADMSG;
 	return read_states(t, a, m);
+}
+
+bool
+queue_is_forced(const struct queue_message *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->states[i].verdict == QUEUE_EXPIRED && !m->states[i].told)
+			return true;
+	return false;
 }
 
 int

@@ -57,7 +57,7 @@ int
 queue_remove(struct queue *q, enum queue_place place, const char *name)
 {
 	if (unlinkat(q->fds[place], name, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return -errno;
 	folder_changed(q, place);
 	return 0;
 }

@@ -171,6 +171,14 @@ struct queue_state {
 	int64_t time; /* wall clock, microseconds */
 };
 
+/* Whether it is still to be delivered, or its sender still to be told. */
+static inline bool
+queue_is_open(const struct queue_state *s)
+{
+	return s->verdict != QUEUE_SENT &&
+	    (!s->told || s->verdict == QUEUE_DELAYED);
+}
+
 /* A message as it lies on disk; all of it in the arena it was read into. */
 struct queue_message {
 	struct queue_id id;
@@ -183,6 +191,12 @@ struct queue_message {
 	const struct queue_rcpt *rcpts;
 	struct queue_state *states; /* one for each recipient */
 };
+
+/*
+ * Whether somebody had it expire before its time: of some recipient the sender is
+ * to be told that. (For a moment it is so, too, when the time is over.)
+ */
+bool queue_is_forced(const struct queue_message *m);
 
 /*
  * Reads the envelope and states of a file; with `fd_r`, also gives out the
@@ -229,7 +243,7 @@ MUST_USE int queue_move(struct queue *q, enum queue_place from,
     const char *name, enum queue_place to, int64_t due_seconds,
     struct queue_name *name_r);
 
-/* Returns 0, also if it is gone already, or -errno. */
+/* Returns 0 or -errno; -ENOENT: it was gone already. */
 MUST_USE int queue_remove(struct queue *q, enum queue_place place,
     const char *name);
 

@@ -49,6 +49,10 @@ def site(make_suite):
     (["postalias", "-"], {"-q", "-s"}, "texthash:"),
     (["postqueue", "-"], {"-p", "-j", "-f"}, "-d"),
     (["postsuper", "-d", "A"], {"ALL"}, "-r"),
+    (["postsuper", "-"], {"-e", "-f", "-S"}, "ALL"),
+    (["postcat", "-"], {"-q", "-e"}, "ALL"),
+    (["postlock", "-l", "f"], {"fcntl", "flock"}, "dotlock"),
+    (["postlog", "-p", ""], {"warn", "panic"}, "-t"),
     (["postrider", "re"], {"reload"}, "start"),
     (["postrider", ""], {"start", "stop", "check", "set-permissions"}, "it"),
 ])
@@ -61,6 +65,6 @@ def test_words_are_proposed(site, words, some, none):
 def test_it_is_installed_for_each_command(site):
     there = next(site.base.rglob("bash-completion/completions"))
     names = {p.name for p in there.iterdir()}
-    assert names == {"postalias", "postconf", "postmap", "postqueue",
-                     "postrider", "postsuper"}
+    assert names == {"postalias", "postcat", "postconf", "postlock", "postlog",
+                     "postmap", "postqueue", "postrider", "postsuper"}
     assert all(p.read_text() == FILE.read_text() for p in there.iterdir())

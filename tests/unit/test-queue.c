@@ -399,7 +399,7 @@ a_message_moves_and_is_found(void **state)
 	assert_int_equal(place, QUEUE_HOLD);
 	assert_int_equal(queue_sync(q), 0);
 	assert_int_equal(queue_remove(q, QUEUE_HOLD, name.text), 0);
-	assert_int_equal(queue_remove(q, QUEUE_HOLD, name.text), 0);
+	assert_int_equal(queue_remove(q, QUEUE_HOLD, name.text), -ENOENT);
 	assert_int_equal(queue_find(q, id.text, &place, &found), -ENOENT);
 	queue_close(q);
 }

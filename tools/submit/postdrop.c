@@ -8,20 +8,18 @@
  * mail once its mode says that it is whole, and that is durable.
  */
 #include "base/help.h"
-#include "base/scan.h"
 #include "base/sock.h"
 #include "queue/drop.h"
+#include "tools/caller.h"
 #include "tools/confdir.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -52,88 +50,14 @@ fail(int status, const char *text, const char *detail)
 	_exit(status); /* what libraries would do at the end is not done */
 }
 
-/* Who starts us without them would have our files and sockets get their numbers. */
+/* What a caller sends us does not stop us half way. */
 static void
-open_standard(void)
+block_signals(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		_exit(EX_OSERR);
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
-}
-
-static void
-raise_limit(int what)
-{
-	struct rlimit l;
-
-	if (getrlimit((__rlimit_resource_t)what, &l) == 0) {
-		l.rlim_cur = l.rlim_max;
-		(void)setrlimit((__rlimit_resource_t)what, &l);
-	}
-}
-
-/*
- * A limit that is reached shows as an error of a call, which removes the file;
- * what a caller sends us does not stop us half way.
- */
-static void
-shake_off(void)
-{
-	const char *env = getenv("MAIL_CONFIG");
-	char *kept = env ? strdup(env) : NULL;
 	sigset_t all;
 
-	(void)clearenv();
-	if (kept)
-		(void)setenv("MAIL_CONFIG", kept, 1);
-	free(kept);
-	raise_limit(RLIMIT_FSIZE);
-	raise_limit(RLIMIT_NOFILE);
-	raise_limit(RLIMIT_CPU);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	umask(077);
-	if (chdir("/") < 0)
-		_exit(EX_OSERR);
-}
-
-/* Whether an element of the list is this user; *decides_r: it settles it. */
-static bool
-is_user(struct span element, const char *user, bool *decides_r)
-{
-	bool is_not = take_char(&element, '!');
-
-	*decides_r = true;
-	if (take_text(&element, SPAN("static:")))
-		return !is_not;
-	if (memchr(element.p, ':', element.n) ||
-	    memchr(element.p, '/', element.n))
-		fail(EX_CONFIG,
-		    "authorized_submit_users: tables and files are not asked "
-		    "by postdrop; allowed are names, !name and static:all",
-		    "");
-	*decides_r = user && span_eq(element, span_str(user));
-	return !is_not;
-}
-
-/* Names of users, in order; the first that fits decides. */
-static bool
-is_authorized(const char *list, const char *user)
-{
-	struct span rest = span_str(list), element;
-	bool decides, is_allowed;
-
-	while (conf_list_next(&rest, &element)) {
-		is_allowed = is_user(element, user, &decides);
-		if (decides)
-			return is_allowed;
-	}
-	return false;
 }
 
 static const char *
@@ -150,13 +74,16 @@ get(const struct conf *c, const char *parameter)
 static void
 check_user(const struct conf *c)
 {
-	const struct passwd *pw = getpwuid(getuid());
+	struct why why;
+	int may = caller_is_in(c, "authorized_submit_users", &why);
+	char text[256];
 
-	if (getuid() != 0 &&
-	    !is_authorized(get(c, "authorized_submit_users"),
-		pw ? pw->pw_name : NULL))
-		fail(EX_NOPERM, pw ? pw->pw_name : "this user",
-		    " is not allowed to submit mail");
+	if (may < 0)
+		fail(EX_CONFIG, why.text, "");
+	snprintf(text, sizeof(text), "User %s(%ld)", caller_name(),
+	    (long)getuid());
+	if (!may)
+		fail(EX_NOPERM, text, " is not allowed to submit mail");
 }
 
 static int
@@ -301,8 +228,9 @@ main(int argc, char **argv)
 	const char *dir = NULL;
 	int option;
 
-	open_standard();
-	shake_off();
+	caller_reset_fds();
+	caller_reset(NULL);
+	block_signals();
 	if (argc < 1)
 		return EX_USAGE;
 	if (help_asked(argc, argv, help))

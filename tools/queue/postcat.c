@@ -5,9 +5,9 @@
  * the mail before it opens anything.
  */
 #include "base/help.h"
-#include "conf/conf.h"
 #include "queue/queue.h"
-#include "service/privs.h"
+#include "tools/queue/own.h"
+#include "tools/say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +38,11 @@ static const char help[] =
     "  -c DIR  the directory of main.cf\n"
     "More in postcat(1).\n";
 
+static const char usage[] =
+    "usage: postcat [-b (body text)] [-c config_dir] [-d (decimal record "
+    "type)] [-e (envelope records)] [-h (header text)] [-q (access queue)] "
+    "[-v] [file(s)...]";
+
 /* What is shown; nothing asked for is all. */
 enum show {
 	SHOW_ENVELOPE = BIT(0),
@@ -60,13 +65,6 @@ static const char *const verdicts[] = {
 	[QUEUE_DELAYED] = "deferred",
 	[QUEUE_EXPIRED] = "expired",
 };
-
-static _Noreturn void
-fail(int status, const char *text, const char *detail)
-{
-	fprintf(stderr, "postcat: fatal: %s%s\n", text, detail);
-	exit(status);
-}
 
 /* Control characters of mail do nothing to a terminal. */
 static void
@@ -158,27 +156,23 @@ struct content {
 	uint64_t at;
 	bool in_body;
 	bool line_begins;
-	bool shown;
 };
 
 /* Shows a piece that ends with a line, or is a part of one. */
 static void
-show_piece(struct content *c, struct span s, const char *name)
+show_piece(struct content *c, struct span s)
 {
 	unsigned want = c->in_body ? SHOW_BODY : SHOW_HEADER;
 
 	if (!(options.show & want))
 		return;
-	if (!c->shown && options.show == SHOW_ALL)
-		printf("*** MESSAGE CONTENTS %s ***\n", name);
-	c->shown = true;
 	if (options.offsets && c->line_begins)
 		printf("%9" PRIu64 " ", c->at);
 	fwrite(s.p, 1, s.n, stdout);
 }
 
 static void
-show_chunk(struct content *c, struct span in, const char *name)
+show_chunk(struct content *c, struct span in)
 {
 	while (in.n) {
 		const char *end = memchr(in.p, '\n', in.n);
@@ -187,7 +181,7 @@ show_chunk(struct content *c, struct span in, const char *name)
 		/* The empty line is the first that is none of the header. */
 		if (c->line_begins && s.p[0] == '\n')
 			c->in_body = true;
-		show_piece(c, s, name);
+		show_piece(c, s);
 		c->line_begins = end != NULL;
 		c->at += s.n;
 		in.p += s.n;
@@ -196,7 +190,7 @@ show_chunk(struct content *c, struct span in, const char *name)
 }
 
 static bool
-show_content(int fd, const struct queue_message *m, const char *name)
+show_content(int fd, const struct queue_message *m)
 {
 	struct content c = { .at = m->content_offset, .line_begins = true };
 	uint64_t end = m->content_offset + m->content_length;
@@ -209,7 +203,7 @@ show_content(int fd, const struct queue_message *m, const char *name)
 
 		if (n <= 0)
 			break;
-		show_chunk(&c, (struct span){ chunk, (size_t)n }, name);
+		show_chunk(&c, (struct span){ chunk, (size_t)n });
 	}
 	free(chunk);
 	return c.at == end;
@@ -237,31 +231,33 @@ show_file(int fd, const char *name)
 	bool whole = true;
 
 	if (err) {
-		fprintf(stderr, "postcat: warning: %s: %s\n", name,
-		    reason(err));
+		say_warning("%s: %s", name, reason(err));
 		return false;
 	}
-	if (options.show & SHOW_ENVELOPE)
+	if (options.show & SHOW_ENVELOPE) {
 		show_envelope(&m, name);
+		printf("*** MESSAGE CONTENTS %s ***\n", name);
+	}
 	if (options.show & (SHOW_HEADER | SHOW_BODY))
-		whole = show_content(fd, &m, name);
+		whole = show_content(fd, &m);
 	if (options.show & SHOW_ENVELOPE) {
 		printf("*** HEADER EXTRACTED %s ***\n", name);
 		show_rcpts(&m);
 		printf("*** MESSAGE FILE END %s ***\n", name);
 	}
 	if (!whole)
-		fprintf(stderr, "postcat: warning: %s: cannot read it\n", name);
+		say_warning("%s: cannot read it", name);
 	return whole;
 }
 
 static bool
-show_path(const char *path)
+show_path(const char *path, const char *what)
 {
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
-		fail(EX_NOINPUT, "open queue file: ", path);
+		say_fatal(EXIT_FAILURE, "open %s%s: %s", what, path,
+		    strerror(errno));
 	bool fine = show_file(fd, path);
 	close(fd);
 	return fine;
@@ -273,12 +269,17 @@ show_id(struct queue *q, const char *id)
 	enum queue_place place;
 	struct queue_name name;
 	char path[256];
+	int err;
 
-	if (queue_find(q, id, &place, &name) < 0)
-		fail(EX_NOINPUT, "open queue file ", id);
+	if (strchr(id, '/') || id[0] == '\0')
+		say_fatal(EXIT_FAILURE, "bad mail queue ID: %s", id);
+	err = queue_find(q, id, &place, &name);
+	if (err)
+		say_fatal(EXIT_FAILURE, "open queue file %s: %s", id,
+		    strerror(-err));
 	snprintf(path, sizeof(path), "%s/%s", queue_place_name(place),
 	    name.text);
-	return show_path(path);
+	return show_path(path, "queue file ");
 }
 
 static const char *
@@ -310,41 +311,21 @@ read_options(int argc, char **argv)
 		case 'v':
 			options.verbose = true;
 			break;
+		case 's': /* there are no records to be skipped to */
+			if (optarg[strspn(optarg, "0123456789")] != '\0')
+				say_fatal(EXIT_FAILURE, "bad offset: %s",
+				    optarg);
+			break;
 		case 'd': /* of Postfix; what they ask for is so here */
 		case 'r':
-		case 's':
 			break;
 		default:
-			fail(EX_USAGE, "usage: postcat [-behoqv] [-c dir] ",
-			    "[file or queue ID ...]");
+			say_fatal(EXIT_FAILURE, "%s", usage);
 		}
 	}
 	if (options.show == 0)
 		options.show = SHOW_ALL;
 	return dir;
-}
-
-/* With -q only: files that are named are opened as who called. */
-static struct queue *
-open_queue(const char *dir)
-{
-	struct why why;
-	struct privs p;
-	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
-	const char *owner = c ? conf_get(c, "mail_owner", &why) : NULL;
-	const char *path = owner ? conf_get(c, "queue_directory", &why) : NULL;
-
-	if (!path || privs_find(owner, &p, &why) < 0)
-		fail(EX_CONFIG, "", why.text);
-	if (chdir(path) < 0)
-		fail(EX_UNAVAILABLE, "cannot enter the queue ", path);
-	if (privs_drop(&p, &why) < 0)
-		fail(EX_OSERR, "", why.text);
-	struct queue *q = queue_open(".", QUEUE_OWN, false, &why);
-	if (!q)
-		fail(EX_UNAVAILABLE, "", why.text);
-	conf_free(c);
-	return q;
 }
 
 int
@@ -355,16 +336,17 @@ main(int argc, char **argv)
 	if (help_asked(argc, argv, help))
 		return EXIT_SUCCESS;
 
-	const char *dir = read_options(argc, argv);
-	struct queue *q = options.ids ? open_queue(dir) : NULL;
+	say_as(argv);
 
-	if (optind == argc) {
-		if (q)
-			fail(EX_USAGE, "-q wants queue IDs", "");
+	const char *dir = read_options(argc, argv);
+	struct queue *q = options.ids && optind < argc
+	    ? own_queue(dir, EXIT_FAILURE, false)
+	    : NULL;
+
+	if (optind == argc)
 		fine = show_file(STDIN_FILENO, "stdin");
-	}
 	for (int i = optind; i < argc; i++)
-		if (!(q ? show_id(q, argv[i]) : show_path(argv[i])))
+		if (!(q ? show_id(q, argv[i]) : show_path(argv[i], "")))
 			fine = false;
 	queue_close(q);
 	return fine ? EXIT_SUCCESS : EX_DATAERR;

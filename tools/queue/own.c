@@ -1,0 +1,35 @@
+#include "tools/queue/own.h"
+
+#include "conf/conf.h"
+#include "service/privs.h"
+#include "tools/say.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+struct queue *
+own_queue(const char *dir, int status, bool reserved)
+{
+	struct why why;
+	struct privs p;
+	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
+	const char *owner = c ? conf_get(c, "mail_owner", &why) : NULL;
+	const char *path = owner ? conf_get(c, "queue_directory", &why) : NULL;
+	struct queue *q;
+
+	if (!path || privs_find(owner, &p, &why) < 0)
+		say_fatal(status, "%s", why.text);
+	if (reserved && geteuid() != 0 && geteuid() != p.uid)
+		say_fatal(status,
+		    "use of this command is reserved for the superuser");
+	if (chdir(path) < 0)
+		say_fatal(status, "chdir %s: %s", path, strerror(errno));
+	if (privs_drop(&p, &why) < 0)
+		say_fatal(status, "%s", why.text);
+	q = queue_open(".", QUEUE_OWN, false, &why);
+	if (!q)
+		say_fatal(status, "%s", why.text);
+	conf_free(c);
+	return q;
+}
