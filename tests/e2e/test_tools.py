@@ -319,7 +319,7 @@ def test_postlock_waits_for_who_has_the_mailbox(make_suite):
     assert tool(suite, "postlock", box, "true").returncode == 0
 
 
-@pytest.mark.parametrize("kind", ["lmdb", "texthash"])
+@pytest.mark.parametrize("kind", ["lmdb", "hash", "btree", "cdb", "texthash"])
 def test_postmap(make_suite, kind):
     suite = make_suite()
     suite.write()

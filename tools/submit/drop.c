@@ -27,7 +27,7 @@ drop_add(enum drop_type type, struct span text)
 
 	records.rcpts += type == DROP_RCPT;
 	if (records.rcpts > DROP_RCPTS_MAX)
-		submit_fail(EX_USAGE, "too many recipients", "");
+		submit_fail(EX_TEMPFAIL, "too many recipients", "");
 	while (records.max - records.n < DROP_HEAD + text.n) {
 		records.max = records.max ? 2 * records.max : RECORDS_FIRST;
 		records.p = realloc(records.p, records.max);
@@ -112,7 +112,7 @@ command_path(const char *name, char *path, size_t max)
 	const char *dir = c ? conf_get(c, "command_directory", &why) : NULL;
 
 	if (!dir)
-		submit_fail(EX_CONFIG, why.text, "");
+		submit_fail(EX_TEMPFAIL, why.text, "");
 	snprintf(path, max, "%s/%s", dir, name);
 	conf_free(c);
 }

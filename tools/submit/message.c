@@ -17,6 +17,10 @@ enum {
 	LOGIN_MAX = 256,
 };
 
+static struct {
+	char sender[DROP_TEXT_MAX]; /* as it stands in the envelope */
+} own;
+
 static bool
 add_rcpt(struct span address, void *arg)
 {
@@ -57,8 +61,10 @@ add_sender(void)
 	if (each_address(span_str(pw ? pw->pw_name : options.sender),
 		set_sender, &b) > 0 ||
 	    b.overflow)
-		submit_fail(EX_USAGE, "bad sender address: ", options.sender);
+		submit_fail(EX_TEMPFAIL,
+		    "bad sender address: ", options.sender);
 	drop_add(DROP_SENDER, buf_span(&b));
+	snprintf(own.sender, sizeof(own.sender), "%.*s", (int)b.n, b.p);
 }
 
 /* What stands in one line of an envelope; what would break it is left out. */
@@ -123,7 +129,7 @@ add_envelope(char **rcpts)
 		    options.trace == 1 ? SPAN("1") : SPAN("2"));
 	for (; *rcpts; rcpts++)
 		if (each_address(span_str(*rcpts), add_rcpt, NULL) > 0)
-			submit_fail(EX_USAGE,
+			submit_fail(EX_TEMPFAIL,
 			    "bad recipient address: ", *rcpts);
 }
 
@@ -241,6 +247,32 @@ send_rest(void)
 	}
 }
 
+static _Noreturn void
+fail_without_rcpts(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	char who[LOGIN_MAX];
+
+	snprintf(who, sizeof(who), "%s(%ld): ", pw ? pw->pw_name : "unknown",
+	    (long)getuid());
+	submit_fail(EX_TEMPFAIL, who,
+	    options.from_head ? "No recipient addresses found in message header"
+			      : "Recipient addresses must be specified on the "
+				"command line or via the -t option");
+}
+
+/* Whoever asked for a report is told where it goes. */
+static int
+end_message(void)
+{
+	int status = drop_finish();
+
+	if (status == EX_OK && options.trace)
+		printf("Mail Delivery Status Report will be mailed to <%s>.\n",
+		    own.sender);
+	return status;
+}
+
 int
 message_submit(char **rcpts)
 {
@@ -252,14 +284,9 @@ message_submit(char **rcpts)
 	if (options.from_head)
 		add_head_rcpts(is_resent());
 	if (drop_rcpts() == 0)
-		submit_fail(EX_USAGE,
-		    options.from_head ? "no recipient addresses found in the "
-					"message's head"
-				      : "recipient addresses must be given on "
-					"the command line or by -t",
-		    "");
+		fail_without_rcpts();
 	drop_start();
 	send_start();
 	send_rest();
-	return drop_finish();
+	return end_message();
 }

@@ -16,6 +16,8 @@ struct options {
 	const char *dir; /* -C */
 	const char *envid;
 	const char *id; /* -qI */
+	const char *site; /* -qR */
+	const char *aliases; /* -oA */
 	unsigned trace; /* 1: -v; 2: -bv */
 	unsigned notify;
 	unsigned ret;

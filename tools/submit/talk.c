@@ -77,7 +77,7 @@ own_name(void)
 	const char *name = c ? conf_get(c, "myhostname", &why) : NULL;
 
 	if (!name)
-		submit_fail(EX_CONFIG, why.text, "");
+		submit_fail(EX_TEMPFAIL, why.text, "");
 	return name; /* `c` lives as long as we do */
 }
 
