@@ -2,8 +2,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *name = "?";
 
@@ -55,5 +55,6 @@ say_fatal(int status, const char *fmt, ...)
 	va_start(args, fmt);
 	put("fatal: ", fmt, args);
 	va_end(args);
-	exit(status);
+	fflush(stdout);
+	_exit(status); /* what libraries would do at the end is not done */
 }

@@ -328,6 +328,41 @@ def submit_as_nobody(suite):
     assert not dropped(suite)
 
 
+@pytest.mark.root
+@pytest.mark.privilege
+def test_an_ordinary_user_sees_the_queue_and_may_not_flush_it(make_suite):
+    """PRIV 04: through the set-gid postqueue, with nothing of his taken over."""
+    suite = make_suite(authorized_mailq_users="!bin, nobody",
+                       authorized_flush_users="!nobody, static:all")
+    suite.start()
+    prefix = suite.commands.parent.relative_to(suite.base / "root")
+    hostile = {"MAIL_CONFIG": str(suite.etc), "PATH": "/nonexistent",
+               "TZ": "x" * 5000, "ASAN_OPTIONS": "detect_leaks=0"}
+
+    def run(*words, user=NOBODY):
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'exec "$0" "$@" <&-',
+             suite.commands / "postqueue", *words], capture_output=True,
+            env=hostile, cwd="/", timeout=60, check=False, text=True,
+            user=user, group=user, extra_groups=[])
+        return done.returncode, done.stdout, done.stderr
+    with set_permissions(suite):
+        assert run("-p")[0] == 69  # a configuration of his choice
+        with names_of(suite, f"/{prefix}/etc/postrider"):
+            assert run("-p") == (0, "Mail queue is empty\n", "")
+            assert run("-j") == (0, "", "")
+            not_allowed = (f"postqueue: fatal: User nobody({NOBODY}) is not "
+                           "allowed to flush the mail queue\n")
+            for words in (["-f"], ["-i", "ABCDEF"], ["-s", "a.test"]):
+                assert run(*words) == (77, "", not_allowed)
+            status, _, error = run("-p", user=2)
+            assert status == 77 and "(2) is not allowed to view" in error
+            suite.stop()
+            assert run("-p") == (
+                69, "", "postqueue: fatal: Queue report unavailable - mail "
+                "system is down\n")
+
+
 class names_of:
     """The installed main.cf names the suite's configuration, in our mounts."""
 

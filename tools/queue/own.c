@@ -5,6 +5,7 @@
 #include "tools/say.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,11 +17,13 @@ own_queue(const char *dir, int status, bool reserved)
 	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
 	const char *owner = c ? conf_get(c, "mail_owner", &why) : NULL;
 	const char *path = owner ? conf_get(c, "queue_directory", &why) : NULL;
+	const struct passwd *pw = owner ? getpwnam(owner) : NULL;
 	struct queue *q;
 
 	if (!path || privs_find(owner, &p, &why) < 0)
 		say_fatal(status, "%s", why.text);
-	if (reserved && geteuid() != 0 && geteuid() != p.uid)
+	/* For an ordinary user privs_find() finds himself, whatever the name. */
+	if (reserved && geteuid() != 0 && (!pw || pw->pw_uid != geteuid()))
 		say_fatal(status,
 		    "use of this command is reserved for the superuser");
 	if (chdir(path) < 0)

@@ -186,7 +186,8 @@ become_owner(const struct conf *c)
 
 	if (!owner || privs_find(owner, &p, &why) < 0)
 		say_fatal(EX_CONFIG, "%s", why.text);
-	if (getuid() != 0 && getuid() != p.uid)
+	/* For an ordinary user privs_find() finds himself, whatever the name. */
+	if (getuid() != 0 && strcmp(caller_name(), owner) != 0)
 		say_fatal(EX_UNAVAILABLE,
 		    "Queue report unavailable - mail system is down");
 	if (getuid() == 0 && privs_drop(&p, &why) < 0)
@@ -369,5 +370,5 @@ main(int argc, char **argv)
 		}
 	if (r.mode == '\0' || optind < argc)
 		say_fatal(EX_UNAVAILABLE, "%s", usage);
-	return run(&r, dir);
+	_exit(run(&r, dir)); /* as say_fatal() does, and all is written */
 }
