@@ -33,6 +33,7 @@ enum message_phase {
 /* A recipient of an active message, beside what its file says. */
 struct recipient {
 	const char *rcpt; /* as its transport gets it */
+	const char *transport;
 	const char *nexthop;
 	const char *root; /* of a virtual mailbox */
 	const char *path;

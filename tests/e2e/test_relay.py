@@ -1,7 +1,9 @@
 """Mail goes out: to other suites by DNS, and to next hops of all manners."""
 import base64
 import email
+import os
 import re
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -109,6 +111,30 @@ def test_mailq_shows_each_message_once_while_all_are_tried(make_suite):
         flusher.join()
     assert [len(ids) for ids in shown] == [400] * 15
     assert all(len(set(ids)) == 400 for ids in shown)
+
+
+def test_a_next_hop_that_dies_while_another_recipient_is_looked_up(make_suite):
+    gate = threading.Event()
+    with NextHop(own_address(), connect=lambda _: gate.wait(30) and DROP) \
+            as hop:
+        a = with_smtp(make_suite().with_auth(alice="secret"),
+                      relayhost=hop.hop, initial_destination_concurrency="1",
+                      smtp_destination_concurrency_limit="1").start()
+        a.run("sendmail", "first@b.test", stdin=b"Subject: x\n\n")
+        wait_for("the session", lambda: hop.sessions)
+        stopped = a.kill("auth", signal.SIGSTOP)
+        try:
+            a.run("sendmail", "second@b.test", "ghost@example.test",
+                  stdin=b"Subject: x\n\n")
+            a.log.wait("nrcpt=2", "qmgr")
+            gate.set()
+            outcome(a, "first@b.test")
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        assert outcome(a, "second@b.test")[1] == "deferred"
+        assert outcome(a, "ghost@example.test")[1] == "bounced"
+        assert a.pids("qmgr")
 
 
 def test_what_waits_for_one_site_is_tried(make_suite):
