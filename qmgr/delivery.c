@@ -67,6 +67,17 @@ put_rcpt(struct buf *b, const struct message *m, uint32_t n)
 	msg_group_end(b, group);
 }
 
+size_t
+delivery_rcpt_bytes(const struct message *m, uint32_t n)
+{
+	static char storage[MSG_MAX];
+	struct buf b;
+
+	buf_init(&b, storage, sizeof(storage));
+	put_rcpt(&b, m, n);
+	return b.overflow ? sizeof(storage) : b.n;
+}
+
 static void
 put_envelope(struct buf *b, const struct message *m)
 {
@@ -162,22 +173,32 @@ delivery_give_up(struct entry *e, const char *dsn, const char *text)
 	bell_ring_one(&qmgr.dispatch);
 }
 
-/* False: the worker is gone, or the request does not fit. */
-static bool
+enum sent {
+	SENT,
+	TOO_LONG, /* the request, for any worker */
+	FULL, /* the channel has more than enough to send */
+	GONE, /* the worker */
+};
+
+static enum sent
 send_request(struct delivery *d, int fd)
 {
 	static char packet[MSG_MAX];
+	struct channel *ch = d->worker->channel;
 	struct buf b;
 
 	buf_init(&b, packet, sizeof(packet));
-	if (put_request(&b, d))
-		return channel_send(d->worker->channel, buf_span(&b), &fd, 1);
-	close(fd);
-	return false;
+	if (!put_request(&b, d)) {
+		close(fd);
+		return TOO_LONG;
+	}
+	if (channel_send(ch, buf_span(&b), &fd, 1))
+		return SENT;
+	return channel_is_open(ch) ? FULL : GONE;
 }
 
-static void
-begin_delivery(struct worker *w, struct entry *e, int fd)
+static struct delivery *
+make_delivery(struct worker *w, struct entry *e)
 {
 	struct delivery *d = zalloc(sizeof(*d));
 
@@ -191,12 +212,34 @@ begin_delivery(struct worker *w, struct entry *e, int fd)
 	list_append(&w->deliveries, &d->in_worker);
 	w->under_way++;
 	qmgr.under_way++;
-	if (send_request(d, fd))
+	return d;
+}
+
+static void
+begin_delivery(struct worker *w, struct entry *e, int fd)
+{
+	struct delivery *d = make_delivery(w, e);
+	enum sent sent = send_request(d, fd);
+
+	if (sent == SENT)
 		return;
-	/* It ended just now, as one does that was idle: another is asked for. */
 	end_delivery(d);
-	link_remove(&w->in_all);
-	delivery_retry(e);
+	switch (sent) {
+	case SENT:
+		break;
+	case TOO_LONG:
+		delivery_give_up(e, "4.3.0",
+		    "the envelope is too long for a delivery agent");
+		break;
+	case FULL: /* handed over once the worker has answered something */
+		worker_postpone(w, e);
+		break;
+	case GONE:
+		/* It ended just now, as one that was idle: another is asked. */
+		link_remove(&w->in_all);
+		delivery_retry(e);
+		break;
+	}
 }
 
 /* To open the file may take a while, and `w` may be gone by then. */

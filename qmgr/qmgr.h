@@ -114,6 +114,9 @@ void decide_verified(struct message *m, size_t n, const char *transport,
 struct entry;
 void agent_deliver(struct entry *e);
 
+/* What a recipient takes of a request to an agent. */
+size_t delivery_rcpt_bytes(const struct message *m, uint32_t n);
+
 /* Counts a recipient's verdict, for `postrider status`. */
 void count_verdict(enum queue_verdict v);
 

@@ -169,7 +169,8 @@ schedule(struct message *m, size_t n, struct batch *b)
 		decide_here(m, n, QUEUE_DELAYED, "4.4.1", text);
 		return;
 	}
-	scheduler_add(b, t, key, (uint32_t)n);
+	scheduler_add(b, t, key, (uint32_t)n,
+	    delivery_rcpt_bytes(m, (uint32_t)n));
 }
 
 /*

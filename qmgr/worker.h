@@ -28,7 +28,7 @@ struct worker {
 	bool spare; /* it wants to end: no more for it */
 	unsigned refs;
 	unsigned under_way; /* deliveries */
-	unsigned waiting; /* entries for a worker that is not there yet */
+	unsigned waiting; /* entries: it is not there yet, or has too much */
 	struct link deliveries;
 	struct link pending;
 	uint32_t acks[RECORD_BATCH]; /* to be sent */
@@ -56,6 +56,9 @@ const char *worker_name(const struct worker *w);
 
 /* There is none to be had: what waited is deferred, and `w` is gone. */
 void worker_refused(struct worker *w, const char *text);
+
+/* Its channel is full: the entry waits until the worker has answered others. */
+void worker_postpone(struct worker *w, struct entry *e);
 
 /* Deliveries (delivery.c). Hands the entry over; may sleep, and `w` may go. */
 void delivery_hand_over(struct worker *w, struct entry *e);

@@ -113,6 +113,23 @@ def test_mailq_shows_each_message_once_while_all_are_tried(make_suite):
     assert all(len(set(ids)) == 400 for ids in shown)
 
 
+def test_fifty_long_recipients_fill_more_than_one_request(make_suite):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop).start()
+        people = [f"{i:02}" + "x" * 200 + "@b.test" for i in range(50)]
+        with a.session(bind=OURS) as session:
+            session.command("MAIL FROM:<me@client.test>", 250)
+            for who in people:
+                session.command(f"RCPT TO:<{who}> ORCPT=rfc822;{1500 * 'o'}", 250)
+            session.command("DATA", 354)
+            session.send(b"Subject: x\r\n\r\n.\r\n")
+            session.expect(250)
+        a.wait_empty()
+        a.log.wait("status=sent", count=50)
+        assert not a.log.find("ended in the midst|status=deferred")
+        assert len(hop.messages) > 1
+
+
 def test_a_next_hop_that_dies_while_another_recipient_is_looked_up(make_suite):
     gate = threading.Event()
     with NextHop(own_address(), connect=lambda _: gate.wait(30) and DROP) \
