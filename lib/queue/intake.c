@@ -37,18 +37,26 @@ make_room(struct intake *in)
 	return in->error == 0;
 }
 
-/* For the scan of the head, too: takes what goes on. */
+/*
+ * For the scan of the head, too: takes what goes on. A field that was kept whole is
+ * longer than what fits the memory at once.
+ */
 static bool
 put(struct span piece, void *arg)
 {
 	struct intake *in = arg;
 
-	if (in->error)
-		return false;
-	if (queue_put(in->writer, piece))
-		return true;
-	if (make_room(in) && !queue_put(in->writer, piece))
-		in->error = -EMSGSIZE;
+	while (!in->error && piece.n > 0) {
+		struct span part = { piece.p,
+			piece.n < INTAKE_MEMORY_MAX ? piece.n
+						    : INTAKE_MEMORY_MAX };
+
+		if (!queue_put(in->writer, part) && make_room(in) &&
+		    !queue_put(in->writer, part))
+			in->error = -EMSGSIZE;
+		piece.p += part.n;
+		piece.n -= part.n;
+	}
 	return in->error == 0;
 }
 
