@@ -280,8 +280,7 @@ intake_new(const struct intake_conf *conf, int64_t arrived)
 bool
 intake_is_in_memory(const struct intake *in)
 {
-	return in->name.text[0] ||
-	    queue_written(in->writer) < INTAKE_MEMORY_MAX;
+	return !queue_has_file(in->writer);
 }
 
 struct intake *

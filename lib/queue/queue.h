@@ -137,6 +137,9 @@ MUST_USE bool queue_put_id(struct queue_writer *w);
 /* Writes out what is in memory. Returns 0 or -errno, which is final for `w`. */
 MUST_USE int queue_flush(struct queue_writer *w);
 
+/* Whether queue_writer_free() has a file to remove: also after a failed write. */
+bool queue_has_file(const struct queue_writer *w);
+
 /* Bytes of content so far (an ID not yet known counts as QUEUE_ID_MAX). */
 uint64_t queue_written(const struct queue_writer *w);
 

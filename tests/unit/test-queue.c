@@ -181,11 +181,14 @@ what_is_not_committed_leaves_nothing(void **state)
 
 	(void)state;
 	assert_true(queue_put(w, SPAN("text\n")));
+	assert_false(queue_has_file(w));
 	assert_int_equal(queue_flush(w), 0);
 	assert_int_equal(count_files(q, QUEUE_INCOMING), 1);
+	assert_true(queue_has_file(w));
 	assert_int_equal(queue_commit(w, &envelope, &bad, 1, &id, &name),
 	    -EINVAL);
 	assert_int_equal(count_files(q, QUEUE_INCOMING), 0);
+	assert_false(queue_has_file(w));
 	queue_writer_free(w);
 
 	w = queue_writer_new(q, 100);
