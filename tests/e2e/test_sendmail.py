@@ -203,6 +203,18 @@ def test_crafted_files_in_maildrop_are_set_aside(suite):
     assert len(suite.files_in("corrupt")) >= 22
 
 
+def test_what_is_not_finished_holds_up_no_one_else(make_suite):
+    suite = make_suite(myorigin="example.test").start()
+    suite.stop()
+    for n in range(300):
+        put(suite, f"unfinished{n}", message(*GOOD), 0o600)
+    for _ in range(10):
+        suite.run("sendmail", "alice", stdin=b"Subject: x\n\nx\n")
+    suite.start()
+    suite.mailbox("alice").wait(10)
+    wait_for("the rest to be left", lambda: len(dropped(suite)) == 300)
+
+
 def test_mail_that_goes_round_stops(make_suite):
     suite = make_suite(hopcount_limit=5, myorigin="example.test")
     suite.start()
