@@ -60,6 +60,14 @@ submit(struct op *op)
 	bell_ring_one(&qmgr.record);
 }
 
+/* They are not on record: the next op of the message has them, too. */
+static void
+give_back_changes(const struct op *op)
+{
+	for (size_t i = 0; i < op->n; i++)
+		op->message->body->rcpts[op->states[i].rcpt].changed = true;
+}
+
 /* What changed, copied: the message may go on changing. */
 static void
 take_changes(struct op *op, struct message *m)
@@ -375,10 +383,12 @@ finish(struct op *op)
 	if (op->kind == OP_ORPHAN) {
 		agent_has_ended(op->id.text);
 	} else if (op->kind == OP_STATES) {
-		if (op->err) /* the last op of it will say so again */
+		if (op->err) {
 			log_about(LOG_LEVEL_ERROR, m->id.text,
 			    "results cannot be recorded: %s",
 			    strerror(-op->err));
+			give_back_changes(op);
+		}
 		message_unref(m);
 	} else {
 		done = end_message(op);
