@@ -381,8 +381,13 @@ delivery_take_result(struct worker *w, const struct msg_in *in)
 	struct span reason = msg_str(in, MSG_FIELD_DEAD_HOST);
 	char dead[256];
 
-	if (!d) {
+	if (!d && former_has(w, msg_str(in, MSG_FIELD_ID))) {
 		record_orphan(in, w);
+		return;
+	}
+	if (!d) {
+		log_warning("%s[%d] tells of a delivery that it does not have",
+		    worker_name(w), (int)w->pid);
 		return;
 	}
 

@@ -149,7 +149,7 @@ void record_orphan(const struct msg_in *result, struct worker *w);
  * until agent_has_ended() reads it again, with what is on record by then.
  */
 bool agent_has(const char *id);
-void agent_has_ended(const char *id);
+void agent_has_ended(const char *id, const struct worker *w);
 
 /* The request's outcome is on disk: the worker may forget it, once told. */
 void worker_ack(struct worker *w, uint32_t request);

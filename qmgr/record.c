@@ -381,7 +381,7 @@ finish(struct op *op)
 	if (op->worker && !op->err)
 		worker_ack(op->worker, op->request);
 	if (op->kind == OP_ORPHAN) {
-		agent_has_ended(op->id.text);
+		agent_has_ended(op->id.text, op->worker);
 	} else if (op->kind == OP_STATES) {
 		if (op->err) {
 			log_about(LOG_LEVEL_ERROR, m->id.text,

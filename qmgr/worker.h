@@ -75,6 +75,9 @@ void delivery_give_up(struct entry *e, const char *dsn, const char *text);
 
 /* Former lives (former.c): a HELLO names what `w` still has; and `w` is gone. */
 void former_hello(struct worker *w, const struct msg_in *in);
+
+/* Whether it named this message, and has not said all that came of it. */
+bool former_has(const struct worker *w, struct span id);
 void former_end(const struct worker *w);
 
 /* Asks the broker for `w`, now or as soon as there is a broker. */

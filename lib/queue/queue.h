@@ -209,7 +209,7 @@ MUST_USE int queue_file(struct queue *q, enum queue_place place,
 
 /*
  * Appends state records; long texts are cut. Returns 0 or -errno: then none of
- * them counts. Not synced: queue_sync(). One thread at a time for a message.
+ * them counts. -EINVAL: the message has no such recipient. Not synced: queue_sync(). One thread at a time for a message.
  */
 MUST_USE int queue_append_states(struct queue *q, enum queue_place place,
     const char *name, const struct queue_state *states, size_t n);

@@ -277,7 +277,13 @@ the_last_state_counts(void **state)
 	struct queue_message m;
 
 	(void)state;
+	struct queue_state nobodys = { .rcpt = 2, .verdict = QUEUE_SENT };
+
 	append_one(q, name.text, 0, QUEUE_DELAYED, SPAN("first"));
+	/* It would hide what comes behind it. */
+	assert_int_equal(queue_append_states(q, QUEUE_INCOMING, name.text,
+			     &nobodys, 1),
+	    -EINVAL);
 	append_one(q, name.text, 1, QUEUE_SENT, SPAN("done"));
 	append_one(q, name.text, 0, QUEUE_DELAYED, SPAN("second"));
 	assert_int_equal(queue_sync(q), 0);
