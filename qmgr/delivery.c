@@ -348,6 +348,8 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 		    msg_str(in, MSG_FIELD_RELAY), msg_str(&r, MSG_FIELD_TEXT),
 		    (int64_t)msg_u64(in, MSG_FIELD_TIME_ENDED));
 		m->body->m.states[n].told |= is_told_elsewhere(&r);
+		m->body->corrupt |= span_eq(msg_str(&r, MSG_FIELD_STATE),
+		    SPAN("corrupt"));
 	}
 	for (size_t i = 0; i < e->n; i++)
 		if (e->rcpts[i] != PASSED && m->body->rcpts[e->rcpts[i]].open)

@@ -50,6 +50,7 @@ struct message_body {
 	struct recipient *rcpts; /* m.n of them */
 	int fd; /* the file, read only, or -1 */
 	int64_t activated; /* wall clock, microseconds */
+	bool corrupt; /* an agent has read it, and its checksum does not hold */
 };
 
 struct message {

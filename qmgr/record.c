@@ -25,6 +25,7 @@ enum op_kind {
 	OP_REMOVE,
 	OP_DEFER, /* append, move to deferred/ */
 	OP_TELL, /* append; then the sender is told */
+	OP_CORRUPT, /* append, move to corrupt/: nobody is told, and it ends */
 	OP_ORPHAN, /* append to the file of a message that is not loaded */
 };
 
@@ -146,6 +147,8 @@ next_try(const struct message *m)
 static enum op_kind
 choose_end(const struct message *m)
 {
+	if (m->body->corrupt)
+		return OP_CORRUPT;
 	if (bounce_is_due(m))
 		return OP_TELL;
 	if (message_count(m, QUEUE_PENDING) + message_count(m, QUEUE_DELAYED))
@@ -265,6 +268,8 @@ run_op(struct op *op)
 		return queue_remove(qmgr.queue, op->place, op->name.text);
 	case OP_DEFER:
 		return append_and_move(op, QUEUE_DEFERRED);
+	case OP_CORRUPT:
+		return append_and_move(op, QUEUE_CORRUPT);
 	case OP_ORPHAN:
 		err = queue_find(qmgr.queue, op->id.text, &op->place,
 		    &op->name);
@@ -344,6 +349,13 @@ end_message(struct op *op)
 {
 	struct message *m = op->message;
 
+	if (op->err == -ENOENT) {
+		log_about(LOG_LEVEL_WARNING, m->id.text,
+		    "somebody has removed %s/%s", queue_place_name(op->place),
+		    op->name.text);
+		forget(m);
+		return true;
+	}
 	if (op->err) {
 		keep_stuck(m, op);
 		return false;
@@ -359,6 +371,12 @@ end_message(struct op *op)
 		break;
 	case OP_TELL:
 		bounce_begin(m);
+		break;
+	case OP_CORRUPT:
+		log_about(LOG_LEVEL_WARNING, m->id.text,
+		    "its content is damaged: moved to corrupt/%s",
+		    op->name.text);
+		forget(m);
 		break;
 	case OP_STATES:
 	case OP_ORPHAN:

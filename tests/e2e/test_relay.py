@@ -154,6 +154,39 @@ def test_a_next_hop_that_dies_while_another_recipient_is_looked_up(make_suite):
         assert a.pids("qmgr")
 
 
+@pytest.mark.parametrize("to", ["x@b.test", "alice@example.test"])
+def test_damaged_content_is_set_aside_and_not_tried_again(make_suite, to):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop,
+                      defer_transports="smtp, virtual").start()
+        queue_id = a.send(MESSAGE, to=to, bind=OURS)
+        a.log.wait("deferred transport")
+        wait_for("the file", lambda: a.files_in("deferred"))
+        a.stop()
+        file, = a.files_in("deferred")
+        file.write_bytes(file.read_bytes().replace(b"hello", b"hallo"))
+        a.set(defer_transports="").start()
+        a.clock("+400s")  # a flush might come before it is found
+        a.log.wait(rf"^warning: {queue_id}: its content is damaged: moved to "
+                   rf"corrupt/{queue_id}", "qmgr")
+        assert [f.name for f in a.files_in()] == [queue_id]
+        assert not hop.messages and not a.queue()
+
+
+def test_a_file_that_somebody_removed_is_forgotten(make_suite):
+    gate = threading.Event()
+    with NextHop(own_address(), connect=lambda _: gate.wait(30) and DROP) \
+            as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop).start()
+        queue_id = a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("the session", lambda: hop.sessions)
+        for file in a.files_in("incoming"):
+            file.unlink()
+        gate.set()
+        a.log.wait(rf"^warning: {queue_id}: somebody has removed", "qmgr")
+        assert not a.queue()
+
+
 def test_what_waits_for_one_site_is_tried(make_suite):
     a = with_smtp(make_suite(), defer_transports="smtp",
                   relayhost=f"[{own_address()}]:2525").start()
