@@ -96,6 +96,8 @@ put_envelope(struct buf *b, const struct message *m)
 	msg_put_opt(b, MSG_FIELD_CLIENT_ADDR, e->client_addr);
 	msg_put_opt(b, MSG_FIELD_PROTO, e->proto);
 	msg_put_opt(b, MSG_FIELD_HELO, e->helo);
+	msg_put_opt(b, MSG_FIELD_SASL_METHOD, e->sasl_method);
+	msg_put_opt(b, MSG_FIELD_SASL_USER, e->sasl_user);
 	msg_put_opt(b, MSG_FIELD_ENVID, e->envid);
 	if (e->ret)
 		msg_put_u64(b, MSG_FIELD_RET, e->ret);
