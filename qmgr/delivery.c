@@ -401,7 +401,8 @@ delivery_take_result(struct worker *w, const struct msg_in *in)
 
 	end_delivery(d);
 	take_verdicts(e, in);
-	snprintf(dead, sizeof(dead), "%.*s", (int)(reason.n & 0xff), reason.p);
+	snprintf(dead, sizeof(dead), "%.*s",
+	    (int)(reason.n < sizeof(dead) ? reason.n : sizeof(dead)), reason.p);
 	if (scheduler_done(&qmgr.scheduler, e, reason.n ? dead : NULL,
 		service_wall() / 1000))
 		defer_waiting(to);
