@@ -10,21 +10,24 @@
 
 #include <stdio.h>
 
-/* The transport, with limits of its own, or NULL if main.cf has wrong ones. */
-static struct transport *
-get_transport(const char *name)
+/*
+ * Makes the transport known, with limits of its own, unless main.cf has wrong ones.
+ * A thread may be reading the same configuration for new tables. May sleep.
+ */
+static void
+make_transport(const char *name)
 {
-	struct transport *t = scheduler_find(&qmgr.scheduler, span_str(name));
 	struct transport_limits limits;
 	struct why why;
 
-	if (t)
-		return t;
-	if (settings_limits(qmgr.settings, name, &limits, &why) < 0) {
+	if (scheduler_find(&qmgr.scheduler, span_str(name)) ||
+	    slots_take(&qmgr.looking, TASK_NEVER) != TASK_READY)
+		return;
+	if (settings_limits(qmgr.settings, name, &limits, &why) < 0)
 		log_error("%s", why.text);
-		return NULL;
-	}
-	return scheduler_transport(&qmgr.scheduler, span_str(name), &limits);
+	else
+		scheduler_transport(&qmgr.scheduler, span_str(name), &limits);
+	slots_give(&qmgr.looking);
 }
 
 /* error:, retry: and discard: are no programs; what they say is done here. */
@@ -151,7 +154,8 @@ name_destination(const struct recipient *to, const struct transport *t,
 static void
 schedule(struct message *m, size_t n, struct batch *b)
 {
-	struct transport *t = get_transport(m->body->rcpts[n].transport);
+	struct transport *t = scheduler_find(&qmgr.scheduler,
+	    span_str(m->body->rcpts[n].transport));
 	struct destination *d;
 	char name[768], text[512];
 	struct span key;
@@ -212,6 +216,8 @@ find_way(struct message *m, size_t n, const struct route *r)
 		find_mailbox(m, n, r);
 	else if (!fleet_find(r->transport))
 		decide_unserved(m, n, r);
+	if (to->open)
+		make_transport(r->transport);
 }
 
 static void
