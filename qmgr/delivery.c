@@ -359,23 +359,43 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 			    "the delivery agent gave no answer");
 }
 
-void
-defer_waiting(struct destination *d)
+static void
+defer_all(struct destination *d, const char *dsn, const char *text)
 {
-	char text[512];
 	struct entry *e;
 
-	snprintf(text, sizeof(text), "delivery temporarily suspended: %s",
-	    d->reason);
 	while ((e = scheduler_take_waiting(&qmgr.scheduler, d))) {
 		struct message *m = e->message;
 
 		for (size_t i = 0; i < e->n; i++)
-			decide_here(m, e->rcpts[i], QUEUE_DELAYED, "4.4.1",
-			    text);
+			decide_here(m, e->rcpts[i], QUEUE_DELAYED, dsn, text);
 		scheduler_drop(&qmgr.scheduler, e);
 		message_unref(m);
 	}
+}
+
+void
+defer_waiting(struct destination *d)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "delivery temporarily suspended: %s",
+	    d->reason);
+	defer_all(d, "4.4.1", text);
+}
+
+void
+delivery_suspend(struct entry *e, const char *text)
+{
+	struct transport *t = e->to->transport;
+	struct hash_link *l = NULL;
+
+	delivery_give_up(e, "4.3.0", text);
+	transport_suspend(t, text,
+	    service_wall() / 1000 + qmgr.settings->transport_retry);
+	while ((l = hash_next(&t->destinations, l)))
+		defer_all(container_of(l, struct destination, link), "4.3.0",
+		    text);
 }
 
 void

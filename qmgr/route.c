@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "mail/address.h"
 #include "qmgr/fleet.h"
+#include "service/service.h"
 
 #include <stdio.h>
 
@@ -163,6 +164,10 @@ schedule(struct message *m, size_t n, struct batch *b)
 	if (!t) {
 		decide_here(m, n, QUEUE_DELAYED, "4.3.5",
 		    "mail system configuration error");
+		return;
+	}
+	if (t->dead_until > service_wall() / 1000) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.0", t->reason);
 		return;
 	}
 	key = name_destination(&m->body->rcpts[n], t, name, sizeof(name));

@@ -73,6 +73,12 @@ void delivery_retry_all(struct worker *w);
 /* All of it that has no verdict gets "later", for this reason; `e` is gone. */
 void delivery_give_up(struct entry *e, const char *dsn, const char *text);
 
+/*
+ * The same where its transport cannot be reached: all that waits for that is
+ * deferred, and what comes within transport_retry_time, too.
+ */
+void delivery_suspend(struct entry *e, const char *text);
+
 /* Former lives (former.c): a HELLO names what `w` still has; and `w` is gone. */
 void former_hello(struct worker *w, const struct msg_in *in);
 

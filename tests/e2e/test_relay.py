@@ -187,6 +187,31 @@ def test_a_file_that_somebody_removed_is_forgotten(make_suite):
         assert not a.queue()
 
 
+def test_a_transport_that_cannot_be_reached_is_left_alone(make_suite):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop,
+                      transport_retry_time="1h").start()
+        socket = a.queue_dir / "private/smtp"
+        away = socket.with_name("away")
+        socket.rename(away)
+        a.trouble_is_expected = True
+        old, = a.kill("qmgr")
+        wait_for("a new qmgr", lambda: set(a.pids("qmgr")) - {old})
+        pid, = set(a.pids("qmgr")) - {old}
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        unavailable = ("4.3.0", "deferred", "mail transport unavailable")
+        assert outcome(a) == unavailable
+        fds = len(os.listdir(f"/proc/{pid}/fd"))
+        away.rename(socket)
+        wait_for("the service to be found",
+                 lambda: len(os.listdir(f"/proc/{pid}/fd")) > fds)
+        a.send(MESSAGE, to="y@b.test", bind=OURS)
+        assert outcome(a, "y@b.test") == unavailable
+        a.run("postqueue", "-c", a.etc, "-f")
+        wait_for("both", lambda: len(hop.messages) == 2)
+        a.wait_empty()
+
+
 def test_what_waits_for_one_site_is_tried(make_suite):
     a = with_smtp(make_suite(), defer_transports="smtp",
                   relayhost=f"[{own_address()}]:2525").start()
