@@ -366,6 +366,23 @@ def test_many_to_many_come_once_each(make_suite):
         assert len(suite.log.find(rf"^{qid}: to=", "local")) == 51
 
 
+def test_the_spools_group_is_for_the_spool_only(make_suite):
+    suite = make_suite().with_people()
+    group = 4199  # nobody's
+    os.chown(suite.spool, 0, group)
+    suite.spool.chmod(0o2775)
+    suite.start()
+    send(suite, "ann")
+    suite.wait_mbox("ann")
+    assert (suite.spool / "ann").stat().st_gid == group
+    suite.stop()
+    suite.set(home_mailbox="mbox").start()
+    send(suite, "ben")
+    mbox = suite.home("ben") / "mbox"
+    wait_for("the mail", lambda: mbox.exists() and mbox.stat().st_size)
+    assert mbox.stat().st_gid == suite.home("ben").stat().st_gid
+
+
 def test_a_command_knows_who_has_logged_in(make_suite):
     suite = make_suite().with_people().with_auth(alice="secret")
     suite.set(mailbox_command='echo "$SASL_METHOD $SASL_USERNAME" > '
