@@ -114,18 +114,26 @@ warm_up(const struct conf *c, struct why *why)
 	return 0;
 }
 
-/* What it starts from now on is by the new configuration. */
+/* Read by a reload, which is offloaded; taken over by the loop. */
+static struct params next_params;
+
 static int
 reload(struct conf *c, struct why *why)
 {
 	struct params p;
 	int err = conf_get_struct(c, fields, COUNT_OF(fields), &p, why);
 
-	if (err)
-		return err;
-	params = p;
+	if (!err)
+		next_params = p;
+	return err;
+}
+
+/* What it starts from now on is by the new configuration. */
+static void
+reloaded(void)
+{
+	params = next_params;
 	use_params();
-	return 0;
 }
 
 static bool
@@ -223,6 +231,7 @@ main(int argc, char **argv)
 		.warm_up = warm_up,
 		.serve = serve,
 		.reload = reload,
+		.reloaded = reloaded,
 	};
 
 	return service_main(argc, argv, &spec);

@@ -76,7 +76,8 @@ run_service(void *arg)
 			w = bell_wait(&s->changed, when);
 	}
 	while (!list_empty(&s->workers))
-		(void)!bell_wait(&s->changed, TASK_NEVER);
+		if (bell_wait(&s->changed, TASK_NEVER) == TASK_CANCELLED)
+			return; /* one of them does not end, and we do */
 	link_remove(&s->link);
 	watch_fini(&s->watch);
 	limits_detach(s->limits);

@@ -238,9 +238,11 @@ run_worker(void *arg)
 	int status;
 
 	listen_to(w);
-	(void)!task_wait_fd(w->pidfd, TASK_INPUT, TASK_NEVER);
-	spawn_reap(w->pid, &status, how, sizeof(how));
-	report_death(w, how);
+	/* Of one that not even SIGKILL ends no status is to be had. */
+	if (task_wait_fd(w->pidfd, TASK_INPUT, TASK_NEVER) == TASK_READY) {
+		spawn_reap(w->pid, &status, how, sizeof(how));
+		report_death(w, how);
+	}
 	free_worker(w);
 }
 

@@ -165,9 +165,39 @@ agent_deliver(struct entry *e)
 		hand_over(w, e);
 		return;
 	}
+	worker_postpone(w, e);
+	broker_ask(w);
+}
+
+void
+worker_postpone(struct worker *w, struct entry *e)
+{
 	w->waiting++;
 	list_append(&w->pending, &e->in_use);
-	broker_ask(w);
+}
+
+static struct entry *
+take_pending(struct worker *w)
+{
+	struct entry *e;
+
+	if (list_empty(&w->pending))
+		return NULL;
+	e = container_of(w->pending.next, struct entry, in_use);
+	link_remove(&e->in_use);
+	w->waiting--;
+	return e;
+}
+
+/* What waits is handed over, as long as there is room for it. */
+static void
+hand_over_pending(struct worker *w)
+{
+	struct entry *e;
+
+	while (w->channel && channel_kept(w->channel) < KEEP_MAX / 2 &&
+	    (e = take_pending(w)))
+		delivery_hand_over(w, e);
 }
 
 const char *
@@ -209,14 +239,10 @@ take_message(struct worker *w, struct span packet)
 static void
 take_back_pending(struct worker *w)
 {
-	while (!list_empty(&w->pending)) {
-		struct entry *e = container_of(w->pending.next, struct entry,
-		    in_use);
+	struct entry *e;
 
-		link_remove(&e->in_use);
-		w->waiting--;
+	while ((e = take_pending(w)))
 		delivery_retry(e);
-	}
 }
 
 static void
@@ -251,6 +277,7 @@ serve_worker(void *arg)
 		while (n > 0)
 			close(fds[--n]); /* workers have none to give */
 		take_message(w, packet);
+		hand_over_pending(w);
 	}
 	worker_gone(w);
 	worker_unref(w);
@@ -270,14 +297,7 @@ worker_start(struct worker *w, int fd, pid_t pid)
 		return;
 	}
 	worker_ref(w);
-	while (!list_empty(&w->pending)) {
-		struct entry *e = container_of(w->pending.next, struct entry,
-		    in_use);
-
-		link_remove(&e->in_use);
-		w->waiting--;
-		delivery_hand_over(w, e);
-	}
+	hand_over_pending(w);
 	worker_unref(w);
 }
 
@@ -302,14 +322,10 @@ worker_join(struct fleet *f, struct channel *ch, const struct msg_in *hello)
 void
 worker_refused(struct worker *w, const char *text)
 {
-	while (!list_empty(&w->pending)) {
-		struct entry *e = container_of(w->pending.next, struct entry,
-		    in_use);
+	struct entry *e;
 
-		link_remove(&e->in_use);
-		w->waiting--;
+	while ((e = take_pending(w)))
 		delivery_give_up(e, "4.3.0", text);
-	}
 	link_remove(&w->in_all);
 	worker_unref(w);
 }

@@ -67,6 +67,17 @@ put_rcpt(struct buf *b, const struct message *m, uint32_t n)
 	msg_group_end(b, group);
 }
 
+size_t
+delivery_rcpt_bytes(const struct message *m, uint32_t n)
+{
+	static char storage[MSG_MAX];
+	struct buf b;
+
+	buf_init(&b, storage, sizeof(storage));
+	put_rcpt(&b, m, n);
+	return b.overflow ? sizeof(storage) : b.n;
+}
+
 static void
 put_envelope(struct buf *b, const struct message *m)
 {
@@ -85,6 +96,8 @@ put_envelope(struct buf *b, const struct message *m)
 	msg_put_opt(b, MSG_FIELD_CLIENT_ADDR, e->client_addr);
 	msg_put_opt(b, MSG_FIELD_PROTO, e->proto);
 	msg_put_opt(b, MSG_FIELD_HELO, e->helo);
+	msg_put_opt(b, MSG_FIELD_SASL_METHOD, e->sasl_method);
+	msg_put_opt(b, MSG_FIELD_SASL_USER, e->sasl_user);
 	msg_put_opt(b, MSG_FIELD_ENVID, e->envid);
 	if (e->ret)
 		msg_put_u64(b, MSG_FIELD_RET, e->ret);
@@ -162,22 +175,32 @@ delivery_give_up(struct entry *e, const char *dsn, const char *text)
 	bell_ring_one(&qmgr.dispatch);
 }
 
-/* False: the worker is gone, or the request does not fit. */
-static bool
+enum sent {
+	SENT,
+	TOO_LONG, /* the request, for any worker */
+	FULL, /* the channel has more than enough to send */
+	GONE, /* the worker */
+};
+
+static enum sent
 send_request(struct delivery *d, int fd)
 {
 	static char packet[MSG_MAX];
+	struct channel *ch = d->worker->channel;
 	struct buf b;
 
 	buf_init(&b, packet, sizeof(packet));
-	if (put_request(&b, d))
-		return channel_send(d->worker->channel, buf_span(&b), &fd, 1);
-	close(fd);
-	return false;
+	if (!put_request(&b, d)) {
+		close(fd);
+		return TOO_LONG;
+	}
+	if (channel_send(ch, buf_span(&b), &fd, 1))
+		return SENT;
+	return channel_is_open(ch) ? FULL : GONE;
 }
 
-static void
-begin_delivery(struct worker *w, struct entry *e, int fd)
+static struct delivery *
+make_delivery(struct worker *w, struct entry *e)
 {
 	struct delivery *d = zalloc(sizeof(*d));
 
@@ -191,12 +214,34 @@ begin_delivery(struct worker *w, struct entry *e, int fd)
 	list_append(&w->deliveries, &d->in_worker);
 	w->under_way++;
 	qmgr.under_way++;
-	if (send_request(d, fd))
+	return d;
+}
+
+static void
+begin_delivery(struct worker *w, struct entry *e, int fd)
+{
+	struct delivery *d = make_delivery(w, e);
+	enum sent sent = send_request(d, fd);
+
+	if (sent == SENT)
 		return;
-	/* It ended just now, as one does that was idle: another is asked for. */
 	end_delivery(d);
-	link_remove(&w->in_all);
-	delivery_retry(e);
+	switch (sent) {
+	case SENT:
+		break;
+	case TOO_LONG:
+		delivery_give_up(e, "4.3.0",
+		    "the envelope is too long for a delivery agent");
+		break;
+	case FULL: /* handed over once the worker has answered something */
+		worker_postpone(w, e);
+		break;
+	case GONE:
+		/* It ended just now, as one that was idle: another is asked. */
+		link_remove(&w->in_all);
+		delivery_retry(e);
+		break;
+	}
 }
 
 /* To open the file may take a while, and `w` may be gone by then. */
@@ -305,6 +350,8 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 		    msg_str(in, MSG_FIELD_RELAY), msg_str(&r, MSG_FIELD_TEXT),
 		    (int64_t)msg_u64(in, MSG_FIELD_TIME_ENDED));
 		m->body->m.states[n].told |= is_told_elsewhere(&r);
+		m->body->corrupt |= span_eq(msg_str(&r, MSG_FIELD_STATE),
+		    SPAN("corrupt"));
 	}
 	for (size_t i = 0; i < e->n; i++)
 		if (e->rcpts[i] != PASSED && m->body->rcpts[e->rcpts[i]].open)
@@ -312,23 +359,43 @@ take_verdicts(struct entry *e, const struct msg_in *in)
 			    "the delivery agent gave no answer");
 }
 
-void
-defer_waiting(struct destination *d)
+static void
+defer_all(struct destination *d, const char *dsn, const char *text)
 {
-	char text[512];
 	struct entry *e;
 
-	snprintf(text, sizeof(text), "delivery temporarily suspended: %s",
-	    d->reason);
 	while ((e = scheduler_take_waiting(&qmgr.scheduler, d))) {
 		struct message *m = e->message;
 
 		for (size_t i = 0; i < e->n; i++)
-			decide_here(m, e->rcpts[i], QUEUE_DELAYED, "4.4.1",
-			    text);
+			decide_here(m, e->rcpts[i], QUEUE_DELAYED, dsn, text);
 		scheduler_drop(&qmgr.scheduler, e);
 		message_unref(m);
 	}
+}
+
+void
+defer_waiting(struct destination *d)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "delivery temporarily suspended: %s",
+	    d->reason);
+	defer_all(d, "4.4.1", text);
+}
+
+void
+delivery_suspend(struct entry *e, const char *text)
+{
+	struct transport *t = e->to->transport;
+	struct hash_link *l = NULL;
+
+	delivery_give_up(e, "4.3.0", text);
+	transport_suspend(t, text,
+	    service_wall() / 1000 + qmgr.settings->transport_retry);
+	while ((l = hash_next(&t->destinations, l)))
+		defer_all(container_of(l, struct destination, link), "4.3.0",
+		    text);
 }
 
 void
@@ -338,8 +405,13 @@ delivery_take_result(struct worker *w, const struct msg_in *in)
 	struct span reason = msg_str(in, MSG_FIELD_DEAD_HOST);
 	char dead[256];
 
-	if (!d) {
+	if (!d && former_has(w, msg_str(in, MSG_FIELD_ID))) {
 		record_orphan(in, w);
+		return;
+	}
+	if (!d) {
+		log_warning("%s[%d] tells of a delivery that it does not have",
+		    worker_name(w), (int)w->pid);
 		return;
 	}
 
@@ -349,7 +421,8 @@ delivery_take_result(struct worker *w, const struct msg_in *in)
 
 	end_delivery(d);
 	take_verdicts(e, in);
-	snprintf(dead, sizeof(dead), "%.*s", (int)(reason.n & 0xff), reason.p);
+	snprintf(dead, sizeof(dead), "%.*s",
+	    (int)(reason.n < sizeof(dead) ? reason.n : sizeof(dead)), reason.p);
 	if (scheduler_done(&qmgr.scheduler, e, reason.n ? dead : NULL,
 		service_wall() / 1000))
 		defer_waiting(to);

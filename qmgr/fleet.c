@@ -30,6 +30,8 @@ struct fleet {
 	struct bell left;
 };
 
+static const char unavailable[] = "mail transport unavailable";
+
 static struct link all;
 
 static void
@@ -95,14 +97,14 @@ give_up_pending(struct fleet *f)
 	struct entry *e;
 
 	while ((e = take_pending(f)))
-		delivery_give_up(e, "4.3.0", "mail transport unavailable");
+		delivery_suspend(e, unavailable);
 }
 
 void
 fleet_wait(struct fleet *f, struct entry *e)
 {
 	if (f->absent)
-		delivery_give_up(e, "4.3.0", "mail transport unavailable");
+		delivery_suspend(e, unavailable);
 	else
 		list_append(&f->pending, &e->in_use);
 }

@@ -35,6 +35,7 @@ enum message_phase {
 /* A recipient of an active message, beside what its file says. */
 struct recipient {
 	const char *rcpt; /* as its transport gets it */
+	const char *transport;
 	const char *nexthop;
 	const char *root; /* of a virtual mailbox */
 	const char *path;
@@ -51,6 +52,7 @@ struct message_body {
 	struct recipient *rcpts; /* m.n of them */
 	int fd; /* the file, read only, or -1 */
 	int64_t activated; /* wall clock, microseconds */
+	bool corrupt; /* an agent has read it, and its checksum does not hold */
 };
 
 struct message {

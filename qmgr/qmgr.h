@@ -114,6 +114,9 @@ void decide_verified(struct message *m, size_t n, const char *transport,
 struct entry;
 void agent_deliver(struct entry *e);
 
+/* What a recipient takes of a request to an agent. */
+size_t delivery_rcpt_bytes(const struct message *m, uint32_t n);
+
 /* Counts a recipient's verdict, for `postrider status`. */
 void count_verdict(enum queue_verdict v);
 
@@ -146,7 +149,7 @@ void record_orphan(const struct msg_in *result, struct worker *w);
  * until agent_has_ended() reads it again, with what is on record by then.
  */
 bool agent_has(const char *id);
-void agent_has_ended(const char *id);
+void agent_has_ended(const char *id, const struct worker *w);
 
 /* The request's outcome is on disk: the worker may forget it, once told. */
 void worker_ack(struct worker *w, uint32_t request);

@@ -25,6 +25,7 @@ enum op_kind {
 	OP_REMOVE,
 	OP_DEFER, /* append, move to deferred/ */
 	OP_TELL, /* append; then the sender is told */
+	OP_CORRUPT, /* append, move to corrupt/: nobody is told, and it ends */
 	OP_ORPHAN, /* append to the file of a message that is not loaded */
 };
 
@@ -58,6 +59,14 @@ submit(struct op *op)
 	list_append(&ops, &op->link);
 	qmgr.recording++;
 	bell_ring_one(&qmgr.record);
+}
+
+/* They are not on record: the next op of the message has them, too. */
+static void
+give_back_changes(const struct op *op)
+{
+	for (size_t i = 0; i < op->n; i++)
+		op->message->body->rcpts[op->states[i].rcpt].changed = true;
 }
 
 /* What changed, copied: the message may go on changing. */
@@ -138,6 +147,8 @@ next_try(const struct message *m)
 static enum op_kind
 choose_end(const struct message *m)
 {
+	if (m->body->corrupt)
+		return OP_CORRUPT;
 	if (bounce_is_due(m))
 		return OP_TELL;
 	if (message_count(m, QUEUE_PENDING) + message_count(m, QUEUE_DELAYED))
@@ -258,6 +269,8 @@ run_op(struct op *op)
 		return err == -ENOENT ? 0 : err;
 	case OP_DEFER:
 		return append_and_move(op, QUEUE_DEFERRED);
+	case OP_CORRUPT:
+		return append_and_move(op, QUEUE_CORRUPT);
 	case OP_ORPHAN:
 		err = queue_find(qmgr.queue, op->id.text, &op->place,
 		    &op->name);
@@ -337,6 +350,13 @@ end_message(struct op *op)
 {
 	struct message *m = op->message;
 
+	if (op->err == -ENOENT) {
+		log_about(LOG_LEVEL_WARNING, m->id.text,
+		    "somebody has removed %s/%s", queue_place_name(op->place),
+		    op->name.text);
+		forget(m);
+		return true;
+	}
 	if (op->err) {
 		keep_stuck(m, op);
 		return false;
@@ -352,6 +372,12 @@ end_message(struct op *op)
 		break;
 	case OP_TELL:
 		bounce_begin(m);
+		break;
+	case OP_CORRUPT:
+		log_about(LOG_LEVEL_WARNING, m->id.text,
+		    "its content is damaged: moved to corrupt/%s",
+		    op->name.text);
+		forget(m);
 		break;
 	case OP_STATES:
 	case OP_ORPHAN:
@@ -374,12 +400,14 @@ finish(struct op *op)
 	if (op->worker && !op->err)
 		worker_ack(op->worker, op->request);
 	if (op->kind == OP_ORPHAN) {
-		agent_has_ended(op->id.text);
+		agent_has_ended(op->id.text, op->worker);
 	} else if (op->kind == OP_STATES) {
-		if (op->err) /* the last op of it will say so again */
+		if (op->err) {
 			log_about(LOG_LEVEL_ERROR, m->id.text,
 			    "results cannot be recorded: %s",
 			    strerror(-op->err));
+			give_back_changes(op);
+		}
 		message_unref(m);
 	} else {
 		done = end_message(op);

@@ -7,24 +7,28 @@
 #include "base/log.h"
 #include "mail/address.h"
 #include "qmgr/fleet.h"
+#include "service/service.h"
 
 #include <stdio.h>
 
-/* The transport, with limits of its own, or NULL if main.cf has wrong ones. */
-static struct transport *
-get_transport(const char *name)
+/*
+ * Makes the transport known, with limits of its own, unless main.cf has wrong ones.
+ * A thread may be reading the same configuration for new tables. May sleep.
+ */
+static void
+make_transport(const char *name)
 {
-	struct transport *t = scheduler_find(&qmgr.scheduler, span_str(name));
 	struct transport_limits limits;
 	struct why why;
 
-	if (t)
-		return t;
-	if (settings_limits(qmgr.settings, name, &limits, &why) < 0) {
+	if (scheduler_find(&qmgr.scheduler, span_str(name)) ||
+	    slots_take(&qmgr.looking, TASK_NEVER) != TASK_READY)
+		return;
+	if (settings_limits(qmgr.settings, name, &limits, &why) < 0)
 		log_error("%s", why.text);
-		return NULL;
-	}
-	return scheduler_transport(&qmgr.scheduler, span_str(name), &limits);
+	else
+		scheduler_transport(&qmgr.scheduler, span_str(name), &limits);
+	slots_give(&qmgr.looking);
 }
 
 /* error:, retry: and discard: are no programs; what they say is done here. */
@@ -100,8 +104,8 @@ look_up_mailbox(struct message *m, const struct route *r,
 	return found;
 }
 
-/* Finds the mailbox. False: there is a verdict instead. */
-static bool
+/* Finds the mailbox, or there is a verdict instead. */
+static void
 find_mailbox(struct message *m, size_t n, const struct route *r)
 {
 	struct recipient *to = &m->body->rcpts[n];
@@ -115,19 +119,18 @@ find_mailbox(struct message *m, size_t n, const struct route *r)
 		to->path = place.path;
 		to->uid = place.uid;
 		to->gid = place.gid;
-		return true;
+		return;
 	case DICT_ABSENT:
 		snprintf(text, sizeof(text), "unknown user: \"%.300s\"",
 		    r->rcpt);
 		decide_here(m, n, QUEUE_BOUNCED, "5.1.1", text);
-		return false;
+		return;
 	case DICT_TEMPFAIL:
 		break;
 	}
 	log_about(LOG_LEVEL_WARNING, m->id.text, "%s", why.text);
 	decide_here(m, n, QUEUE_DELAYED, "4.3.5",
 	    "mail system configuration error");
-	return false;
 }
 
 /*
@@ -150,9 +153,10 @@ name_destination(const struct recipient *to, const struct transport *t,
 }
 
 static void
-schedule(struct message *m, size_t n, const struct route *r, struct batch *b)
+schedule(struct message *m, size_t n, struct batch *b)
 {
-	struct transport *t = get_transport(r->transport);
+	struct transport *t = scheduler_find(&qmgr.scheduler,
+	    span_str(m->body->rcpts[n].transport));
 	struct destination *d;
 	char name[768], text[512];
 	struct span key;
@@ -160,6 +164,10 @@ schedule(struct message *m, size_t n, const struct route *r, struct batch *b)
 	if (!t) {
 		decide_here(m, n, QUEUE_DELAYED, "4.3.5",
 		    "mail system configuration error");
+		return;
+	}
+	if (t->dead_until > service_wall() / 1000) {
+		decide_here(m, n, QUEUE_DELAYED, "4.3.0", t->reason);
 		return;
 	}
 	key = name_destination(&m->body->rcpts[n], t, name, sizeof(name));
@@ -170,7 +178,8 @@ schedule(struct message *m, size_t n, const struct route *r, struct batch *b)
 		decide_here(m, n, QUEUE_DELAYED, "4.4.1", text);
 		return;
 	}
-	scheduler_add(b, t, key, (uint32_t)n);
+	scheduler_add(b, t, key, (uint32_t)n,
+	    delivery_rcpt_bytes(m, (uint32_t)n));
 }
 
 /*
@@ -195,38 +204,29 @@ use_filter(struct message *m, struct route *r)
 	return r->transport && r->nexthop;
 }
 
+/* Finds its way, and may sleep for it. A verdict here and now leaves it closed. */
 static void
-take(struct message *m, size_t n, const struct route *r, struct batch *b)
-{
-	if (m->body->m.envelope.flags & QUEUE_VERIFY)
-		decide_verified(m, n, r->transport, r->nexthop);
-	else
-		schedule(m, n, r, b);
-}
-
-/* By what its route says; or it has a verdict here and now. */
-static void
-send_by(struct message *m, size_t n, const struct route *r, struct batch *b)
+find_way(struct message *m, size_t n, const struct route *r)
 {
 	struct recipient *to = &m->body->rcpts[n];
 
 	to->rcpt = r->rcpt;
 	to->nexthop = r->nexthop;
+	to->transport = r->transport;
 	if (conf_list_has(qmgr.settings->defer_transports, r->transport))
 		decide_here(m, n, QUEUE_DELAYED, "4.3.2", "deferred transport");
 	else if (decide_built_in(m, n, r))
 		;
-	else if (strcmp(r->transport, "virtual") == 0) {
-		if (find_mailbox(m, n, r))
-			take(m, n, r, b);
-	} else if (fleet_find(r->transport))
-		take(m, n, r, b);
-	else
+	else if (strcmp(r->transport, "virtual") == 0)
+		find_mailbox(m, n, r);
+	else if (!fleet_find(r->transport))
 		decide_unserved(m, n, r);
+	if (to->open)
+		make_transport(r->transport);
 }
 
 static void
-route_one(struct message *m, size_t n, struct batch *b)
+route_one(struct message *m, size_t n)
 {
 	struct recipient *to = &m->body->rcpts[n];
 	struct route r;
@@ -244,16 +244,34 @@ route_one(struct message *m, size_t n, struct batch *b)
 		decide_here(m, n, QUEUE_DELAYED, "4.3.0", "out of memory");
 		return;
 	}
-	send_by(m, n, &r, b);
+	find_way(m, n, &r);
 }
 
-/* Each entry that was made holds the message. */
+/*
+ * Those of [first, end) that have no verdict yet go to the scheduler. Nothing here
+ * waits: an entry may be deferred as soon as it is there, and holds its message
+ * only from the end on.
+ */
 static void
-end_batch(struct message *m, struct batch *b)
+schedule_open(struct message *m, size_t first, size_t end)
 {
-	for (struct link *l = b->jobs.next; l != &b->jobs; l = l->next)
+	const struct queue_envelope *e = &m->body->m.envelope;
+	struct batch b;
+
+	scheduler_begin(&qmgr.scheduler, &b, m, e->arrived / 1000000);
+	for (size_t i = first; i < end; i++) {
+		const struct recipient *to = &m->body->rcpts[i];
+
+		if (!to->open)
+			continue;
+		if (e->flags & QUEUE_VERIFY)
+			decide_verified(m, i, to->transport, to->nexthop);
+		else
+			schedule(m, i, &b);
+	}
+	for (struct link *l = b.jobs.next; l != &b.jobs; l = l->next)
 		m->refs += container_of(l, struct job, in_batch)->entries;
-	scheduler_end(b);
+	scheduler_end(&b);
 }
 
 void
@@ -267,7 +285,6 @@ route_anew(struct message *m, size_t n, struct span transport, struct span rcpt)
 		.rcpt = arena_dup(m->arena, rcpt),
 	};
 	struct span local, domain = { 0 };
-	struct batch b;
 
 	if (rest.n == 0 && address_cut(rcpt, &local, &domain))
 		r.nexthop = arena_dup(m->arena, domain);
@@ -277,22 +294,18 @@ route_anew(struct message *m, size_t n, struct span transport, struct span rcpt)
 		return;
 	}
 	to->passed = true;
-	scheduler_begin(&qmgr.scheduler, &b, m,
-	    m->body->m.envelope.arrived / 1000000);
-	send_by(m, n, &r, &b);
-	end_batch(m, &b);
+	find_way(m, n, &r);
+	schedule_open(m, n, n + 1);
 }
 
 void
 route_open(struct message *m)
 {
 	const struct queue_message *q = &m->body->m;
-	struct batch b;
 
-	scheduler_begin(&qmgr.scheduler, &b, m, q->envelope.arrived / 1000000);
 	for (size_t i = 0; i < q->n; i++)
 		if (q->states[i].verdict == QUEUE_PENDING ||
 		    q->states[i].verdict == QUEUE_DELAYED)
-			route_one(m, i, &b);
-	end_batch(m, &b);
+			route_one(m, i);
+	schedule_open(m, 0, q->n);
 }

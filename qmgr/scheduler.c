@@ -151,7 +151,7 @@ make_entry(struct scheduler *s, struct peer *p, struct job *j)
 }
 
 static void
-put_rcpt(struct entry *e, uint32_t rcpt)
+put_rcpt(struct entry *e, uint32_t rcpt, size_t bytes)
 {
 	if (e->n == e->max) {
 		e->max = e->max ? 2 * e->max : 4;
@@ -160,6 +160,14 @@ put_rcpt(struct entry *e, uint32_t rcpt)
 			die("out of memory: %zu recipients", e->max);
 	}
 	e->rcpts[e->n++] = rcpt;
+	e->bytes += bytes;
+}
+
+static bool
+has_room(const struct entry *e, const struct transport_limits *l, size_t bytes)
+{
+	return (l->rcpt_limit == 0 || e->n < l->rcpt_limit) &&
+	    (l->bytes_limit == 0 || e->bytes + bytes <= l->bytes_limit);
 }
 
 void
@@ -192,7 +200,7 @@ batch_job(struct batch *b, struct transport *t)
 
 void
 scheduler_add(struct batch *b, struct transport *t, struct span destination,
-    uint32_t rcpt)
+    uint32_t rcpt, size_t bytes)
 {
 	struct job *j = batch_job(b, t);
 	struct peer *p = get_peer(j, get_destination(t, destination));
@@ -200,9 +208,9 @@ scheduler_add(struct batch *b, struct transport *t, struct span destination,
 
 	if (!list_empty(&p->entries))
 		e = container_of(p->entries.prev, struct entry, in_peer);
-	if (!e || (t->limits.rcpt_limit > 0 && e->n >= t->limits.rcpt_limit))
+	if (!e || !has_room(e, &t->limits, bytes))
 		e = make_entry(b->scheduler, p, j);
-	put_rcpt(e, rcpt);
+	put_rcpt(e, rcpt, bytes);
 }
 
 /* Behind all that came earlier, whatever has passed whom since. */

@@ -13,7 +13,7 @@
  * blocker and passed over in O(1) until one of them has room.
  *
  *	scheduler_begin(&s, &batch, message, now);
- *	scheduler_add(&batch, transport, SPAN("demo.test"), 0);
+ *	scheduler_add(&batch, transport, SPAN("demo.test"), 0, 99);
  *	scheduler_end(&batch);
  *	while ((e = scheduler_next(&s, now)))
  *		deliver(e); ... scheduler_good(e)
@@ -26,6 +26,7 @@
 struct transport_limits {
 	unsigned
 	    rcpt_limit; /* of an entry; 0: no limit; 1: one queue a recipient */
+	size_t bytes_limit; /* of an entry's recipients; 0: no limit */
 	unsigned busy_limit; /* entries at a time; 0: no limit */
 	unsigned
 	    slot_cost; /* entries that earn one slot; below 2: no preemption */
@@ -82,6 +83,7 @@ struct entry {
 	uint32_t *rcpts; /* numbers within the message; owned */
 	size_t n;
 	size_t max;
+	size_t bytes; /* what they take of a request */
 	unsigned tries; /* deliveries that ended without an answer */
 };
 
@@ -114,8 +116,10 @@ struct batch {
 
 void scheduler_begin(struct scheduler *s, struct batch *b, void *message,
     int64_t enqueued_seconds);
+
+/* `bytes` is what the recipient takes of a request; one alone may be too long. */
 void scheduler_add(struct batch *b, struct transport *t,
-    struct span destination, uint32_t rcpt);
+    struct span destination, uint32_t rcpt, size_t bytes);
 void scheduler_end(struct batch *b);
 
 /* The next entry to deliver, now under way; NULL: nothing can go now. */

@@ -1,14 +1,19 @@
 #include "qmgr/settings.h"
 
 #include "dict/dict.h"
+#include "service/msg.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-	/* More do not fit one packet whatever their addresses. */
 	RCPTS_IN_A_REQUEST = 50,
+	/*
+	 * Addresses may be long: half a packet leaves room for the envelope, and in
+	 * the answer for what an agent says of each.
+	 */
+	BYTES_IN_A_REQUEST = MSG_MAX / 2,
 };
 
 #define ROW(type, member, name) \
@@ -208,6 +213,7 @@ settings_limits(const struct settings *s, const char *transport,
 		    &l.slot_minimum, why);
 	if (l.rcpt_limit == 0 || l.rcpt_limit > RCPTS_IN_A_REQUEST)
 		l.rcpt_limit = RCPTS_IN_A_REQUEST;
+	l.bytes_limit = BYTES_IN_A_REQUEST;
 	l.busy_limit = (unsigned)s->process_limit;
 	if (l.slot_discount > 100)
 		l.slot_discount = 100;

@@ -50,6 +50,7 @@ set_limits(void)
 			log_error("%s", why.text);
 		else
 			t->limits = limits;
+		t->dead_until = 0; /* it may be another service now */
 	}
 }
 

@@ -28,7 +28,7 @@ struct worker {
 	bool spare; /* it wants to end: no more for it */
 	unsigned refs;
 	unsigned under_way; /* deliveries */
-	unsigned waiting; /* entries for a worker that is not there yet */
+	unsigned waiting; /* entries: it is not there yet, or has too much */
 	struct link deliveries;
 	struct link pending;
 	uint32_t acks[RECORD_BATCH]; /* to be sent */
@@ -57,6 +57,9 @@ const char *worker_name(const struct worker *w);
 /* There is none to be had: what waited is deferred, and `w` is gone. */
 void worker_refused(struct worker *w, const char *text);
 
+/* Its channel is full: the entry waits until the worker has answered others. */
+void worker_postpone(struct worker *w, struct entry *e);
+
 /* Deliveries (delivery.c). Hands the entry over; may sleep, and `w` may go. */
 void delivery_hand_over(struct worker *w, struct entry *e);
 
@@ -70,8 +73,17 @@ void delivery_retry_all(struct worker *w);
 /* All of it that has no verdict gets "later", for this reason; `e` is gone. */
 void delivery_give_up(struct entry *e, const char *dsn, const char *text);
 
+/*
+ * The same where its transport cannot be reached: all that waits for that is
+ * deferred, and what comes within transport_retry_time, too.
+ */
+void delivery_suspend(struct entry *e, const char *text);
+
 /* Former lives (former.c): a HELLO names what `w` still has; and `w` is gone. */
 void former_hello(struct worker *w, const struct msg_in *in);
+
+/* Whether it named this message, and has not said all that came of it. */
+bool former_has(const struct worker *w, struct span id);
 void former_end(const struct worker *w);
 
 /* Asks the broker for `w`, now or as soon as there is a broker. */

@@ -30,6 +30,7 @@ struct piece {
 	struct buf out;
 	bool last;
 	bool failed;
+	bool damaged; /* and not only unreadable now */
 };
 
 static bool
@@ -43,6 +44,7 @@ read_more(struct piece *p)
 	do
 		n = pread(j->fd, p->in, want, (off_t)(j->offset + p->at));
 	while (n < 0 && errno == EINTR);
+	p->damaged = n == 0;
 	if (n <= 0)
 		return false;
 	p->sum = (uint32_t)crc32_z(p->sum, (const unsigned char *)p->in,
@@ -57,7 +59,7 @@ static void
 finish(struct piece *p)
 {
 	if (p->sum != p->job->checksum) {
-		p->failed = true;
+		p->failed = p->damaged = true;
 		return;
 	}
 	wire_end(&p->wire, &p->out);
@@ -118,6 +120,7 @@ struct planning {
 	struct downgrade_plan plan;
 	enum downgrade_result result;
 	bool failed; /* to be read */
+	bool damaged;
 };
 
 static void
@@ -138,6 +141,7 @@ make_plan(void *arg)
 		if (!g->failed)
 			mime_feed(m, p.rest);
 	}
+	g->damaged = p.damaged;
 	if (!g->failed)
 		g->result = downgrade_plan(mime_end(m), g->arena, &g->plan);
 	free(p.in);
@@ -171,6 +175,7 @@ send_all(struct stream *st, struct job *j, int64_t timeout, size_t line_max,
 			    task_after(timeout));
 	}
 	j->corrupt = p.failed;
+	j->damaged = p.damaged;
 	free(bytes);
 	return r;
 }
@@ -192,6 +197,7 @@ content_send_converted(struct stream *st, struct job *j, int64_t timeout,
 	*result_r = STREAM_OK;
 	task_offload(TASK_DISK, make_plan, &g);
 	j->corrupt = g.failed;
+	j->damaged = g.damaged;
 	if (g.failed)
 		return CONTENT_SENT;
 	if (g.result != DOWNGRADE_PLANNED)

@@ -168,7 +168,7 @@ put_rcpt(const struct job *j, struct buf *b, size_t i, bool text)
 		msg_put_u64(b, MSG_FIELD_NOTIFY, QUEUE_NOTIFY_NEVER);
 	if (text)
 		msg_put_opt(b, MSG_FIELD_TEXT, span_str(r->text));
-	if (j->corrupt)
+	if (j->damaged)
 		msg_put_str(b, MSG_FIELD_STATE, SPAN("corrupt"));
 	msg_group_end(b, group);
 }

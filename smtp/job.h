@@ -18,7 +18,8 @@ struct job {
 	struct span id;
 	struct span nexthop;
 	bool reuse; /* more waits for it */
-	bool corrupt; /* the queue file is */
+	bool corrupt; /* the queue file is, or cannot be read now */
+	bool damaged; /* it is, for good: qmgr sets it aside */
 	bool interrupted; /* we are to end: there is no answer */
 	struct smtp_mail mail;
 	const uint64_t *numbers; /* of the recipients, in their message */

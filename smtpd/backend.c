@@ -396,13 +396,15 @@ backend_has_room(uint64_t size)
 {
 	static int64_t checked = -SPACE_CHECK_MS;
 	static uint64_t bytes, inodes;
+	static bool known;
 	uint64_t need = (uint64_t)params.queue_minfree;
 
 	if (task_now() >= checked + SPACE_CHECK_MS) {
 		checked = task_now();
-		if (queue_space(resources.queue, &bytes, &inodes) < 0)
-			return true; /* the write will tell */
+		known = queue_space(resources.queue, &bytes, &inodes) == 0;
 	}
+	if (!known)
+		return true; /* the write will tell */
 	/* As Postfix: room for one more of the largest, half as large again. */
 	if (need < (uint64_t)params.size_limit / 2 * 3)
 		need = (uint64_t)params.size_limit / 2 * 3;

@@ -137,7 +137,8 @@ class NextHop:
         else:
             self.listener = socket.create_server((addr, port), backlog=100)
         self.address = self.listener.getsockname()
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def __enter__(self):
         return self
@@ -152,6 +153,9 @@ class NextHop:
 
     def close(self):
         self.released.set()
+        with contextlib.suppress(OSError):  # wakes who accepts
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join()
         self.listener.close()
         for session in self.sessions:
             with contextlib.suppress(OSError):

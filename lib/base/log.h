@@ -27,7 +27,7 @@ enum log_level {
 };
 
 enum {
-	LOG_PACKET_MAX = 8192, /* a longer field is cut, and says so */
+	LOG_PACKET_MAX = 8192, /* what does not fit is cut, and ends in "..." */
 	LOG_FIELDS_MAX = 32,
 	LOG_VERSION = 1,
 };

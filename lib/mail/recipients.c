@@ -100,7 +100,7 @@ struct expansion {
 	struct item {
 		struct span addr;
 		int64_t depth;
-	} * items; /* ->done of them stand for themselves, the rest is to look */
+	} * items; /* ->depth is -1 of one that stands for itself */
 	size_t n;
 	size_t max;
 };

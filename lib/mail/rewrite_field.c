@@ -3,6 +3,13 @@
 #include "mail/address.h"
 #include "mail/field_addrs.h"
 
+#include <stdlib.h>
+
+enum {
+	WORK_MAX =
+	    128 << 20, /* what all addresses of a field may take meanwhile */
+};
+
 /* A field whose addresses are rewritten. */
 struct work {
 	struct rewrite *r;
@@ -10,9 +17,24 @@ struct work {
 	bool is_ours;
 	struct arena *arena;
 	struct why *why;
+	size_t length; /* of what it was: no more of that is left to copy */
 	bool changed;
 	bool failed;
 };
+
+/* Room for an address that has grown, and for all that is behind it. */
+static void
+make_room(struct buf *out, size_t n)
+{
+	struct buf more;
+
+	if (n <= buf_room(out))
+		return;
+	buf_init(&more, zalloc(2 * (out->n + n)), 2 * (out->n + n));
+	buf_put(&more, buf_span(out));
+	free(out->storage);
+	*out = more;
+}
 
 static bool
 rewrite_one(struct span text, struct buf *out, void *arg)
@@ -38,6 +60,7 @@ rewrite_one(struct span text, struct buf *out, void *arg)
 	case DICT_ABSENT:
 		return false;
 	}
+	make_room(out, addr.n + w->length);
 	buf_put(out, addr);
 	w->changed = true;
 	return true;
@@ -87,15 +110,25 @@ rewrite_has_fields(const struct rewrite *r, bool is_ours)
 	return is_ours || *r->p.remote_domain;
 }
 
-/* Each address may grow to the longest there is. */
-static size_t
-room_for(struct span value)
+static enum dict_result
+rewrite_all(struct work *w, struct span value, struct arena *a,
+    struct span *value_r)
 {
-	size_t n = 1;
+	struct buf out;
+	char *copy;
+	bool whole;
 
-	for (size_t i = 0; i < value.n; i++)
-		n += value.p[i] == ',' || value.p[i] == ';';
-	return value.n + n * ADDRESS_MAX;
+	buf_init(&out, zalloc(value.n + 1), value.n + 1);
+	whole = field_addrs(value, rewrite_one, w, &out);
+	copy = whole && w->changed ? arena_dup(a, buf_span(&out)) : NULL;
+	if (copy)
+		*value_r = (struct span){ copy, out.n };
+	free(out.storage);
+	if (w->failed)
+		return DICT_TEMPFAIL;
+	if (whole && !w->changed)
+		return DICT_ABSENT;
+	return copy ? DICT_FOUND : rewrite_full(w->why);
 }
 
 enum dict_result
@@ -106,23 +139,15 @@ rewrite_field(struct rewrite *r, struct span name, bool is_ours,
 		.r = r,
 		.role = role_of_field(name),
 		.is_ours = is_ours,
-		.arena = a,
 		.why = why,
+		.length = value.n,
 	};
-	size_t room = room_for(value);
-	struct buf b;
-	char *text;
 
 	if (!w.role || !rewrite_has_fields(r, is_ours))
 		return DICT_ABSENT;
-	text = arena_alloc(a, room);
-	if (!text)
-		return rewrite_full(why);
-	buf_init(&b, text, room);
-	if (!field_addrs(value, rewrite_one, &w, &b))
-		return rewrite_full(why);
-	if (w.failed)
-		return DICT_TEMPFAIL;
-	*value_r = buf_span(&b);
-	return w.changed ? DICT_FOUND : DICT_ABSENT;
+
+	struct arena *meanwhile CLEANUP(arena_freep) = arena_new(WORK_MAX);
+
+	w.arena = meanwhile;
+	return rewrite_all(&w, value, a, value_r);
 }

@@ -1,7 +1,7 @@
 /*
  * routing.h - where an address's mail goes: its class, transport and next hop,
  * whether its recipient exists, which addresses it stands for, and where a
- * mailbox lies. One code for smtpd, qmgr, postexplain and sendmail -bv.
+ * mailbox lies. One code for smtpd, cleanup, qmgr and authd.
  *
  * The questions themselves are answered by pure machines (resolve.h); here they
  * are driven with the tables of main.cf, opened once. A table that cannot be

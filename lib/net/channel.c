@@ -196,6 +196,12 @@ channel_flush(struct channel *ch, int64_t deadline)
 	return ch->broken ? STREAM_EOF : STREAM_OK;
 }
 
+bool
+channel_is_open(const struct channel *ch)
+{
+	return !ch->broken;
+}
+
 size_t
 channel_kept(const struct channel *ch)
 {

@@ -48,6 +48,9 @@ channel_freep(struct channel **ch)
 	channel_free(*ch);
 }
 
+/* Whether the peer may still take something: a send that failed asked too much. */
+bool channel_is_open(const struct channel *ch);
+
 /* Bytes that are kept. */
 size_t channel_kept(const struct channel *ch);
 

@@ -13,6 +13,13 @@
 
 enum {
 	NAME_MAX_BYTES = 200, /* of a person's */
+	FEW = 16, /* recipients, which are simply compared */
+};
+
+/* The address of a recipient, of many. */
+struct known {
+	struct hash_link link;
+	struct span addr; /* in small letters */
 };
 
 void
@@ -37,18 +44,26 @@ make_room(struct intake *in)
 	return in->error == 0;
 }
 
-/* For the scan of the head, too: takes what goes on. */
+/*
+ * For the scan of the head, too: takes what goes on. A field that was kept whole is
+ * longer than what fits the memory at once.
+ */
 static bool
 put(struct span piece, void *arg)
 {
 	struct intake *in = arg;
 
-	if (in->error)
-		return false;
-	if (queue_put(in->writer, piece))
-		return true;
-	if (make_room(in) && !queue_put(in->writer, piece))
-		in->error = -EMSGSIZE;
+	while (!in->error && piece.n > 0) {
+		struct span part = { piece.p,
+			piece.n < INTAKE_MEMORY_MAX ? piece.n
+						    : INTAKE_MEMORY_MAX };
+
+		if (!queue_put(in->writer, part) && make_room(in) &&
+		    !queue_put(in->writer, part))
+			in->error = -EMSGSIZE;
+		piece.p += part.n;
+		piece.n -= part.n;
+	}
 	return in->error == 0;
 }
 
@@ -252,6 +267,12 @@ complete_head(struct header_scan *h)
 		add_from(h, prefix);
 }
 
+static struct span
+known_key(struct hash_link *l)
+{
+	return container_of(l, struct known, link)->addr;
+}
+
 struct intake *
 intake_new(const struct intake_conf *conf, int64_t arrived)
 {
@@ -264,7 +285,8 @@ intake_new(const struct intake_conf *conf, int64_t arrived)
 	in->scan.wants = wants_field;
 	in->scan.field = change_field;
 	in->scan.arg = in;
-	in->arena = arena_new(INTAKE_RCPTS_LIMIT);
+	in->arena = arena_new(conf->memory ? conf->memory : INTAKE_RCPTS_LIMIT);
+	hash_init(&in->known, known_key);
 	in->writer = queue_writer_new(conf->queue, INTAKE_MEMORY_MAX);
 	return in;
 }
@@ -272,8 +294,7 @@ intake_new(const struct intake_conf *conf, int64_t arrived)
 bool
 intake_is_in_memory(const struct intake *in)
 {
-	return in->name.text[0] ||
-	    queue_written(in->writer) < INTAKE_MEMORY_MAX;
+	return !queue_has_file(in->writer);
 }
 
 struct intake *
@@ -283,6 +304,7 @@ intake_free(struct intake *in)
 		return NULL;
 	queue_writer_free(in->writer);
 	header_scan_fini(&in->scan);
+	hash_fini(&in->known);
 	arena_free(in->arena);
 	free(in);
 	return NULL;
@@ -301,26 +323,70 @@ intake_count(const struct intake *in)
 	return in->n;
 }
 
-/* Adds a recipient, unless it is one already. False: no room. */
+/* Makes an address known. False: no room; *was_r: whether it was before. */
+static bool
+note_known(struct intake *in, struct span addr, bool *was_r)
+{
+	struct known *k = ARENA_NEW(in->arena, struct known);
+	char *text = arena_dup(in->arena, addr);
+
+	if (!k || !text)
+		return false;
+	for (size_t i = 0; i < addr.n; i++)
+		text[i] = ascii_lower(text[i]);
+	k->addr = (struct span){ text, addr.n };
+	*was_r = hash_find(&in->known, k->addr) != NULL;
+	if (!*was_r)
+		hash_add(&in->known, &k->link);
+	return true;
+}
+
+/* The same; few are simply compared. */
+static bool
+look_for(struct intake *in, struct span addr, bool *was_r)
+{
+	bool fits = true;
+
+	*was_r = false;
+	if (in->n < FEW) {
+		for (size_t i = 0; i < in->n && !*was_r; i++)
+			*was_r = span_ieq(in->rcpts[i].addr, addr);
+		return true;
+	}
+	for (size_t i = in->known.n; i < FEW && fits; i++)
+		fits = note_known(in, in->rcpts[i].addr, was_r);
+	return fits && note_known(in, addr, was_r);
+}
+
+/* Room for one more. */
+static bool
+grow(struct intake *in)
+{
+	size_t max = in->max ? 2 * in->max : 4;
+	struct queue_rcpt *more;
+
+	if (in->n < in->max)
+		return true;
+	more = arena_alloc(in->arena, max * sizeof(*more));
+	if (!more)
+		return false;
+	if (in->n)
+		memcpy(more, in->rcpts, in->n * sizeof(*more));
+	in->rcpts = more;
+	in->max = max;
+	return true;
+}
+
+/* Adds a recipient, unless it is one already. False: no room, and it is unknown. */
 static bool
 add_rcpt(struct intake *in, const struct queue_rcpt *r)
 {
-	for (size_t i = 0; i < in->n; i++)
-		if (span_ieq(in->rcpts[i].addr, r->addr))
-			return true;
-	if (in->n == in->max) {
-		size_t max = in->max ? 2 * in->max : 4;
-		struct queue_rcpt *more = arena_alloc(in->arena,
-		    max * sizeof(*more));
+	bool was;
 
-		if (!more)
-			return false;
-		if (in->n)
-			memcpy(more, in->rcpts, in->n * sizeof(*more));
-		in->rcpts = more;
-		in->max = max;
-	}
-	in->rcpts[in->n++] = *r;
+	if (!grow(in) || !look_for(in, r->addr, &was))
+		return false;
+	if (!was)
+		in->rcpts[in->n++] = *r;
 	return true;
 }
 

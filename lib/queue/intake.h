@@ -24,6 +24,7 @@
 #ifndef QUEUE_INTAKE_H
 #define QUEUE_INTAKE_H
 
+#include "base/hash.h"
 #include "mail/header.h"
 #include "mail/rewrite.h"
 #include "mail/routing.h"
@@ -32,7 +33,7 @@
 enum {
 	INTAKE_MEMORY_MAX = 32 *
 	    1024, /* of a message, before it goes to disk */
-	INTAKE_RCPTS_LIMIT = 8 << 20, /* bytes of expanded recipients */
+	INTAKE_RCPTS_LIMIT = 8 << 20, /* bytes of a client's recipients */
 };
 
 /* What is the same for all messages; all borrowed. */
@@ -42,6 +43,7 @@ struct intake_conf {
 	struct rewrite *rewrite;
 	const char *myhostname;
 	const char *myorigin;
+	size_t memory; /* for recipients; 0: INTAKE_RCPTS_LIMIT */
 };
 
 struct intake;
@@ -73,6 +75,7 @@ struct intake {
 	bool has_from; /* ->from is the sender, as it is to be */
 	struct span from;
 	size_t n, max;
+	struct hash known; /* all of them, once they are many */
 	char added_id[24]; /* the time in a Message-ID of ours; or "" */
 };
 

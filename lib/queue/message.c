@@ -286,9 +286,12 @@ queue_load(struct queue *q, enum queue_place place, const char *name,
 	return 0;
 }
 
-/* Where the next record goes: behind the last that is whole. */
+/*
+ * Where the next record goes: behind the last that is whole. One of a recipient
+ * that the message does not have would hide all that come behind it.
+ */
 static int
-find_end(int fd, uint64_t *end_r, bool *torn_r)
+find_end(int fd, uint32_t last_rcpt, uint64_t *end_r, bool *torn_r)
 {
 	struct tail t CLEANUP(tail_freep) = { .p = NULL };
 	struct queue_state s;
@@ -296,6 +299,8 @@ find_end(int fd, uint64_t *end_r, bool *torn_r)
 
 	if (err)
 		return err;
+	if (last_rcpt >= t.head.rcpts)
+		return -EINVAL;
 	struct span rest = states_of(&t);
 	size_t all = rest.n;
 	while (record_take_state(&rest, t.head.rcpts, &s))
@@ -306,11 +311,11 @@ find_end(int fd, uint64_t *end_r, bool *torn_r)
 }
 
 static int
-append(int fd, struct span records)
+append(int fd, struct span records, uint32_t last_rcpt)
 {
 	uint64_t end;
 	bool torn;
-	int err = find_end(fd, &end, &torn);
+	int err = find_end(fd, last_rcpt, &end, &torn);
 
 	if (err)
 		return err;
@@ -328,19 +333,22 @@ queue_append_states(struct queue *q, enum queue_place place, const char *name,
     const struct queue_state *states, size_t n)
 {
 	size_t size = 0;
+	uint32_t last = 0;
 	struct buf records;
 	int fd = openat(q->fds[place], name,
 	    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		size += record_state_size(&states[i]);
+		last = states[i].rcpt > last ? states[i].rcpt : last;
+	}
 	char *storage = zalloc(size + 1);
 	buf_init(&records, storage, size);
 	for (size_t i = 0; i < n; i++)
 		record_put_state(&records, &states[i]);
-	int err = append(fd, buf_span(&records));
+	int err = append(fd, buf_span(&records), last);
 	free(storage);
 	folder_touched(q, fd);
 	return err;

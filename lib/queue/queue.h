@@ -137,6 +137,9 @@ MUST_USE bool queue_put_id(struct queue_writer *w);
 /* Writes out what is in memory. Returns 0 or -errno, which is final for `w`. */
 MUST_USE int queue_flush(struct queue_writer *w);
 
+/* Whether queue_writer_free() has a file to remove: also after a failed write. */
+bool queue_has_file(const struct queue_writer *w);
+
 /* Bytes of content so far (an ID not yet known counts as QUEUE_ID_MAX). */
 uint64_t queue_written(const struct queue_writer *w);
 
@@ -220,7 +223,7 @@ MUST_USE int queue_file(struct queue *q, enum queue_place place,
 
 /*
  * Appends state records; long texts are cut. Returns 0 or -errno: then none of
- * them counts. Not synced: queue_sync(). One thread at a time for a message.
+ * them counts. -EINVAL: the message has no such recipient. Not synced: queue_sync(). One thread at a time for a message.
  */
 MUST_USE int queue_append_states(struct queue *q, enum queue_place place,
     const char *name, const struct queue_state *states, size_t n);

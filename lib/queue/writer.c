@@ -123,6 +123,12 @@ queue_put_id(struct queue_writer *w)
 	return true;
 }
 
+bool
+queue_has_file(const struct queue_writer *w)
+{
+	return w->name.text[0] && !w->committed;
+}
+
 uint64_t
 queue_written(const struct queue_writer *w)
 {

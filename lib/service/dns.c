@@ -10,6 +10,7 @@ enum {
 	ANSWER_MAX = MSG_MAX,
 	AWAY_MS = 3000, /* that a question waits for dnsd to come back */
 	LABELS_MAX = 80, /* bytes of the name of an address */
+	MX_MAX = 100, /* of the best; more hosts than anybody tries */
 };
 
 static struct rpc *dnsd; /* one of the process */
@@ -150,13 +151,24 @@ by_preference(const struct dns_mx *a, const struct dns_mx *b)
 	    (a->preference < b->preference);
 }
 
-/* Stable, and no list is long. */
-static void
-insert(struct dns_mx *list, size_t n, struct dns_mx mx)
+/* Where it goes among those that are sorted, behind its equals. */
+static size_t
+place_of(const struct dns_mx *list, size_t n, const struct dns_mx *mx)
 {
-	for (; n > 0 && by_preference(&list[n - 1], &mx) > 0; n--)
-		list[n] = list[n - 1];
-	list[n] = mx;
+	while (n > 0 && by_preference(&list[n - 1], mx) > 0)
+		n--;
+	return n;
+}
+
+/* The last goes where there are too many. Returns how many there are. */
+static size_t
+insert(struct dns_mx *list, size_t n, size_t at, struct dns_mx mx)
+{
+	size_t keep = n < MX_MAX ? n : MX_MAX - 1;
+
+	memmove(list + at + 1, list + at, (keep - at) * sizeof(*list));
+	list[at] = mx;
+	return keep + 1;
 }
 
 enum dns_result
@@ -170,17 +182,21 @@ dns_mx(struct arena *a, struct span name, int64_t deadline,
 	*secure_r = d.secure;
 	if (r != DNS_FOUND)
 		return r;
-	*list_r = arena_alloc(a, (d.n + 1) * sizeof(**list_r));
+	*list_r = arena_alloc(a, MX_MAX * sizeof(**list_r));
 	for (size_t i = 0; *list_r && i < d.n; i++) {
 		char host[RDATA_NAME_MAX];
 		struct dns_mx mx;
+		size_t at;
 
 		if (!rdata_mx(d.rdata[i], &mx.preference, host))
+			continue;
+		at = place_of(*list_r, *n_r, &mx);
+		if (at == MX_MAX)
 			continue;
 		mx.host = arena_dup(a, span_str(host));
 		if (!mx.host)
 			return fail(why, "the answer is too large");
-		insert(*list_r, (*n_r)++, mx);
+		*n_r = insert(*list_r, *n_r, at, mx);
 	}
 	if (!*list_r)
 		return fail(why, "the answer is too large");

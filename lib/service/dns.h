@@ -54,7 +54,8 @@ MUST_USE enum dns_result dns_query(struct arena *a, struct span name,
 
 /*
  * Mail exchangers, the lowest preference first; those of the same in the order
- * of the answer. What is no host's name is left out; if all are, DNS_NODATA.
+ * of the answer; a hundred at most. What is no host's name is left out; if all
+ * are, DNS_NODATA.
  */
 MUST_USE enum dns_result dns_mx(struct arena *a, struct span name,
     int64_t deadline, struct dns_mx **list_r, size_t *n_r, bool *secure_r,

@@ -34,6 +34,7 @@ struct landing {
 	int64_t date; /* the file's time, in seconds; 0: is to be asked for */
 	char name[NAME_SIZE]; /* in tmp/, then in new/ */
 	int error;
+	bool damaged; /* what is to be delivered */
 };
 
 static struct span
@@ -148,7 +149,7 @@ write_all(int fd, struct span first, struct span second)
 	return 0;
 }
 
-/* Reads exactly `n` bytes; that there are fewer is damage. */
+/* Reads exactly `n` bytes; that there are fewer is damage: -ENODATA. */
 static int
 read_chunk(int fd, char *to, size_t n, uint64_t at)
 {
@@ -158,12 +159,20 @@ read_chunk(int fd, char *to, size_t n, uint64_t at)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return got < 0 ? -errno : -EBADMSG;
+			return got < 0 ? -errno : -ENODATA;
 		to += got;
 		n -= (size_t)got;
 		at += (uint64_t)got;
 	}
 	return 0;
+}
+
+/* The content is: mailboxes and file systems have an EBADMSG of their own. */
+static int
+damaged(struct landing *l)
+{
+	l->damaged = true;
+	return -EBADMSG;
 }
 
 static int
@@ -180,6 +189,8 @@ copy_content(struct landing *l, const struct store_content *c, char *chunk)
 		size_t n = left < CHUNK ? (size_t)left : CHUNK;
 		int err = read_chunk(c->fd, chunk, n, c->offset + done);
 
+		if (err == -ENODATA)
+			return damaged(l);
 		if (err)
 			return err;
 		if (n)
@@ -192,7 +203,7 @@ copy_content(struct landing *l, const struct store_content *c, char *chunk)
 		head.n = 0;
 		done += n;
 	}
-	return (uint32_t)sum == c->checksum ? 0 : -EBADMSG;
+	return (uint32_t)sum == c->checksum ? 0 : damaged(l);
 }
 
 static int64_t
@@ -340,8 +351,7 @@ try_to_land(struct store *s, struct landing *l, const struct store_content *c,
 	if (err) {
 		unlinkat(l->box->tmp, l->name, 0);
 		why_set(&l->target->why, -err, NULL, 0, "%s",
-		    err == -EBADMSG ? "the queue file is damaged"
-				    : strerror(-err));
+		    l->damaged ? "the queue file is damaged" : strerror(-err));
 	}
 	return err;
 }
@@ -366,17 +376,15 @@ land(struct store *s, struct landing *l, const struct store_content *c,
 }
 
 static enum store_result
-result_of(int error)
+result_of(const struct landing *l)
 {
-	switch (error) {
+	switch (-l->error) {
 	case 0:
 		return STORE_OK;
 	case EDQUOT:
 		return STORE_OVERQUOTA;
-	case EBADMSG:
-		return STORE_CORRUPT;
 	default:
-		return STORE_TEMPFAIL;
+		return l->damaged ? STORE_CORRUPT : STORE_TEMPFAIL;
 	}
 }
 
@@ -425,7 +433,7 @@ deliver_batch(struct store *s, const struct store_content *c,
 		sync_landing(&ls[i]);
 	for (size_t i = 0; i < n; i++) {
 		targets[i].error = -ls[i].error;
-		targets[i].result = result_of(targets[i].error);
+		targets[i].result = result_of(&ls[i]);
 		if (ls[i].error)
 			targets[i].uid = 0;
 		close_landing(s, &ls[i]);

@@ -1,21 +1,32 @@
 #include "local/deliver/stores.h"
 
+#include "base/list.h"
 #include "task/task.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum {
-	ROOTS_MAX = 16,
+	IDLE_MAX = 16, /* roots that are kept open for what may come */
 };
 
 struct root {
+	struct link in_all;
 	char *path;
 	struct store *store;
+	unsigned jobs; /* that use it now */
 };
 
-static struct root roots[ROOTS_MAX];
+/* The one that was used last stands last. */
+static struct link roots;
 static size_t roots_n;
+
+static void
+init(void)
+{
+	if (!roots.next)
+		list_init(&roots);
+}
 
 /* An offloaded step: all of it is the task's that waits. */
 struct opening {
@@ -32,37 +43,98 @@ open_store(void *arg)
 	o->store = store_open(o->path, &o->why);
 }
 
-static struct store *
-find_store(struct span path)
+/* Offloaded. */
+static void
+close_store(void *arg)
 {
-	for (size_t i = 0; i < roots_n; i++)
-		if (span_eq(span_str(roots[i].path), path))
-			return roots[i].store;
+	store_close(arg);
+}
+
+static struct root *
+find_root(struct span path)
+{
+	init();
+	for (struct link *l = roots.next; l != &roots; l = l->next) {
+		struct root *r = container_of(l, struct root, in_all);
+
+		if (span_eq(span_str(r->path), path))
+			return r;
+	}
+	return NULL;
+}
+
+static struct root *
+add_root(const char *path, struct store *s)
+{
+	struct root *r = zalloc(sizeof(*r));
+
+	r->path = strdup(path);
+	r->store = s;
+	must(r->path);
+	list_append(&roots, &r->in_all);
+	roots_n++;
+	return r;
+}
+
+/* Returns the store, to be closed. */
+static struct store *
+remove_root(struct root *r)
+{
+	struct store *s = r->store;
+
+	link_remove(&r->in_all);
+	roots_n--;
+	free(r->path);
+	free(r);
+	return s;
+}
+
+static struct root *
+take_root(struct root *r)
+{
+	r->jobs++;
+	link_remove(&r->in_all);
+	list_append(&roots, &r->in_all);
+	return r;
+}
+
+/* The one that nobody uses, and was not used for longest. */
+static struct root *
+find_idle(void)
+{
+	for (struct link *l = roots.next; l != &roots; l = l->next) {
+		struct root *r = container_of(l, struct root, in_all);
+
+		if (r->jobs == 0)
+			return r;
+	}
 	return NULL;
 }
 
 static void
-add_store(const char *path, struct store *s)
+give_root(struct root *r)
 {
-	roots[roots_n++] = (struct root){ strdup(path), s };
+	r->jobs--;
+	while (roots_n > IDLE_MAX && (r = find_idle()))
+		task_offload(TASK_DISK, close_store, remove_root(r));
 }
 
 /* NULL with `why`. While it is opened another task may do the same. */
-static struct store *
-get_store(struct job *j, struct why *why)
+static struct root *
+get_root(struct job *j, struct why *why)
 {
 	struct opening o = { .path = "/" };
-	struct store *s;
+	struct root *r;
 
 	if (span_eq(j->root, SPAN("/")))
 		j->root = SPAN("");
-	s = find_store(j->root);
-	if (s)
-		return s;
+	r = find_root(j->root);
+	if (r)
+		return take_root(r);
 	if (j->root.n)
 		o.path = arena_dup(j->arena, j->root);
-	if (!o.path || roots_n == ROOTS_MAX) {
-		why_set(why, ENOMEM, NULL, 0, "too many mailbox roots");
+	if (!o.path) {
+		why_set(why, ENOMEM, NULL, 0, "out of memory");
 		return NULL;
 	}
 	task_offload(TASK_DISK, open_store, &o);
@@ -70,13 +142,12 @@ get_store(struct job *j, struct why *why)
 		*why = o.why;
 		return NULL;
 	}
-	s = find_store(j->root);
-	if (s || roots_n == ROOTS_MAX) {
-		store_close(o.store);
-		return s;
-	}
-	add_store(j->root.n ? o.path : "", o.store);
-	return o.store;
+	r = find_root(j->root);
+	if (r)
+		task_offload(TASK_DISK, close_store, o.store);
+	else
+		r = add_root(j->root.n ? o.path : "", o.store);
+	return take_root(r);
 }
 
 struct work {
@@ -95,22 +166,25 @@ run_job(void *arg)
 void
 stores_deliver(struct job *j)
 {
-	struct why why = { "too many mailbox roots" };
-	struct work w = { .job = j };
+	struct why why = { "out of memory" };
+	struct root *r = get_root(j, &why);
 
-	w.store = get_store(j, &why);
-	if (w.store)
-		task_offload(TASK_DISK, run_job, &w);
-	else
+	if (!r) {
 		job_fail(j, why.text);
+		return;
+	}
+
+	struct work w = { .job = j, .store = r->store };
+
+	task_offload(TASK_DISK, run_job, &w);
+	give_root(r);
 }
 
 void
 stores_close(void)
 {
-	for (size_t i = 0; i < roots_n; i++) {
-		store_close(roots[i].store);
-		free(roots[i].path);
-	}
-	roots_n = 0;
+	init();
+	while (!list_empty(&roots))
+		store_close(
+		    remove_root(container_of(roots.next, struct root, in_all)));
 }

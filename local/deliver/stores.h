@@ -1,6 +1,6 @@
 /*
  * stores.h - the stores of a worker, one for each root below which mail is
- * delivered; they stay open.
+ * delivered. Those that were used last stay open.
  */
 #ifndef LOCAL_DELIVER_STORES_H
 #define LOCAL_DELIVER_STORES_H

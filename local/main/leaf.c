@@ -10,13 +10,13 @@ enum {
 	ERRAND_MS = 600 * 1000, /* for a file system that hangs */
 };
 
+/* `group`: one that is needed besides the user's own, or (gid_t)-1. */
 static struct verdict
-write_file(struct job *j, enum errand_kind kind, struct span home,
-    const char *path)
+write_file_as(struct job *j, gid_t group, enum errand_kind kind,
+    struct span home, const char *path)
 {
 	const struct local_params *p = &local_params;
-	struct pool_who who = job_as(j->leaf->user,
-	    kind == ERRAND_MBOX ? tables_spool_group() : (gid_t)-1);
+	struct pool_who who = job_as(j->leaf->user, group);
 	struct pool_call c;
 
 	pool_begin(&c, kind);
@@ -28,6 +28,13 @@ write_file(struct job *j, enum errand_kind kind, struct span home,
 	msg_put_u64(&c.b, MSG_FIELD_MILLISECONDS, (uint64_t)p->lock_delay);
 	msg_put_u64(&c.b, MSG_FIELD_TTL, (uint64_t)p->stale_lock / 1000);
 	return job_ask(j, &c, &who, ERRAND_MS);
+}
+
+static struct verdict
+write_file(struct job *j, enum errand_kind kind, struct span home,
+    const char *path)
+{
+	return write_file_as(j, (gid_t)-1, kind, home, path);
 }
 
 /* A user's name becomes a part of a path. */
@@ -61,13 +68,16 @@ write_mailbox(struct job *j)
 		return write_file(j, ERRAND_MAILDIR,
 		    span_str(p->mail_spool_directory), path);
 	}
-	if (*p->home_mailbox)
+	if (*p->home_mailbox) {
+		/* What lies there is the user's, who can make it lead anywhere. */
 		snprintf(path, sizeof(path), "%.*s/%s", (int)u->home.n,
 		    u->home.p, p->home_mailbox);
-	else
-		snprintf(path, sizeof(path), "%s/%.*s", p->mail_spool_directory,
-		    (int)u->name.n, u->name.p);
-	return write_file(j, ERRAND_MBOX, (struct span){ 0 }, path);
+		return write_file(j, ERRAND_MBOX, (struct span){ 0 }, path);
+	}
+	snprintf(path, sizeof(path), "%s/%.*s", p->mail_spool_directory,
+	    (int)u->name.n, u->name.p);
+	return write_file_as(j, tables_spool_group(), ERRAND_MBOX,
+	    (struct span){ 0 }, path);
 }
 
 static struct verdict

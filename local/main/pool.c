@@ -27,6 +27,7 @@ struct helper {
 	bool busy;
 	bool gone; /* it says no more */
 	bool dismissed; /* we made it end */
+	bool over; /* its task is: who is busy with it frees it */
 	struct task *task;
 	int64_t idle_since;
 	struct pool_call *call; /* that waits for an answer */
@@ -103,6 +104,14 @@ say_how_it_ended(const struct helper *h)
 }
 
 static void
+free_helper(struct helper *h)
+{
+	link_remove(&h->link);
+	task_close(h->pidfd);
+	free(h);
+}
+
+static void
 serve_helper(void *arg)
 {
 	struct helper *h = arg;
@@ -113,14 +122,15 @@ serve_helper(void *arg)
 	bell_ring(&h->bell);
 	while (h->busy && bell_wait(&h->bell, TASK_NEVER) == TASK_READY)
 		continue;
-	if (!h->busy)
-		pool.idle_n--;
-	link_remove(&h->link);
+	if (h->busy) { /* all end, and who waits for it is to see that, too */
+		h->over = true;
+		return;
+	}
+	pool.idle_n--;
 	/* Without us it ends by itself, and a new local's init reaps it. */
 	if (task_wait_fd(h->pidfd, TASK_INPUT, TASK_NEVER) == TASK_READY)
 		say_how_it_ended(h);
-	task_close(h->pidfd);
-	free(h);
+	free_helper(h);
 }
 
 static int
@@ -219,6 +229,10 @@ release(struct helper *h)
 {
 	bool done = h->answered;
 
+	if (h->over) {
+		free_helper(h);
+		return;
+	}
 	h->call = NULL;
 	h->answered = false;
 	h->busy = false;

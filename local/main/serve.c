@@ -133,6 +133,21 @@ put_result(struct buf *b, const struct work *w, bool text)
 	return msg_end(b, 0);
 }
 
+/*
+ * The last that another transport was to have waits instead: its next try is with
+ * fewer others. False: there is none.
+ */
+static bool
+put_off_one(struct work *w)
+{
+	for (size_t i = w->n; i > 0; i--)
+		if (w->rcpts[i - 1].verdict.transport) {
+			w->rcpts[i - 1].verdict.transport = NULL;
+			return true;
+		}
+	return false;
+}
+
 static void
 finish(struct work *w)
 {
@@ -141,7 +156,8 @@ finish(struct work *w)
 
 	buf_init(&b, storage, sizeof(storage));
 	if (!put_result(&b, w, true))
-		must(put_result(&b, w, false));
+		while (!put_result(&b, w, false))
+			must(put_off_one(w));
 	agent_result(&w->agent, buf_span(&b));
 	agent_end(&w->agent);
 	service_status((unsigned)agent_running());

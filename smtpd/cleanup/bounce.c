@@ -326,13 +326,13 @@ converse(struct channel *ch)
 	size_t n;
 
 	while (channel_recv(ch, TASK_NEVER, &packet, fds, &n) == STREAM_OK) {
-		bool good = msg_read(packet, &in) && n == 1;
+		bool good = msg_read(packet, &in);
 
 		buf_init(&b, storage, sizeof(storage));
-		if (good && in.type == MSG_BOUNCE)
+		if (good && in.type == MSG_BOUNCE && n == 1)
 			report(&in, fds[0], &b);
-		else if (good && in.type == MSG_FORWARD)
-			forward_message(&in, fds[0], &b);
+		else if (good && in.type == MSG_FORWARD && n == 2)
+			forward_message(&in, fds, &b);
 		else {
 			msg_begin(&b, MSG_TEMPFAIL, in.id);
 			msg_put_str(&b, MSG_FIELD_TEXT, SPAN("a bad request"));

@@ -34,9 +34,12 @@ extern struct intake_conf intake_conf;
 /* Answers qmgr, or local, on a connection, a struct service_conn: a task. */
 void bounce_client(void *conn);
 
-/* Takes a mail that goes on into the queue; `answer` says what came of it. May
- * sleep. */
-void forward_message(const struct msg_in *asked, int fd, struct buf *answer);
+/*
+ * Takes a mail that goes on into the queue, from its file and the list of addresses
+ * that came with it; `answer` says what came of it. May sleep.
+ */
+void forward_message(const struct msg_in *asked, const int fds[2],
+    struct buf *answer);
 
 /* Takes what is in maildrop/, and waits for more, until it is cancelled. */
 void pickup_serve(void *arg);

@@ -15,11 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 enum {
 	COPY_MAX = 64 << 10, /* bytes of the mail that are read at once */
+	LIST_MAX = 16 << 20, /* of addresses; local has 5000 at most */
 	TEXT_MAX = 300,
 };
 
@@ -28,6 +30,13 @@ struct passage {
 	const struct msg_in *asked;
 	struct intake *in;
 	int fd;
+	int list_fd;
+	struct buf list; /* of addresses, each with a NUL behind it */
+	char *piece; /* of the mail */
+	size_t piece_n;
+	uint64_t at; /* behind it */
+	uLong sum;
+	int err; /* of the last step */
 	enum delivery_status status;
 	const char *dsn;
 	char text[TEXT_MAX];
@@ -43,74 +52,109 @@ end_with(struct passage *p, enum delivery_status status, const char *dsn,
 	    status == DELIVERY_SENT ? "" : "unable to forward message: ", text);
 }
 
-/* Returns 0 or -errno; -EBADMSG is damage. */
-static int
-copy(struct passage *p, char *bytes)
+/* Offloaded. All at once, as it is that long in local's memory, too. */
+static void
+read_list(void *arg)
 {
-	uint64_t left = msg_u64(p->asked, MSG_FIELD_LENGTH);
-	uint64_t at = msg_u64(p->asked, MSG_FIELD_OFFSET);
-	uLong sum = 0;
+	struct passage *p = arg;
+	struct stat st;
+	ssize_t n;
 
-	while (left > 0) {
-		size_t want = left < COPY_MAX ? (size_t)left : COPY_MAX;
-		ssize_t n = pread(p->fd, bytes, want, (off_t)at);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EBADMSG;
-		sum = crc32_z(sum, (const unsigned char *)bytes, (size_t)n);
-		at += (uint64_t)n;
-		left -= (uint64_t)n;
-		if (!intake_feed(p->in, (struct span){ bytes, (size_t)n }))
-			return p->in->error;
-	}
-	return sum == msg_u64(p->asked, MSG_FIELD_CHECKSUM) ? 0 : -EBADMSG;
+	p->err = -EBADMSG;
+	if (fstat(p->list_fd, &st) < 0 || st.st_size <= 0 ||
+	    st.st_size > LIST_MAX)
+		return;
+	buf_init(&p->list, zalloc((size_t)st.st_size), (size_t)st.st_size);
+	n = pread(p->list_fd, p->list.storage, p->list.max, 0);
+	if (n != st.st_size || p->list.storage[n - 1] != '\0')
+		return;
+	buf_grow(&p->list, (size_t)n);
+	p->err = 0;
 }
 
+/* Offloaded: the next piece; none is the end. */
+static void
+read_piece(void *arg)
+{
+	struct passage *p = arg;
+	uint64_t left = msg_u64(p->asked, MSG_FIELD_OFFSET) +
+	    msg_u64(p->asked, MSG_FIELD_LENGTH) - p->at;
+	size_t want = left < COPY_MAX ? (size_t)left : COPY_MAX;
+	ssize_t n = pread(p->fd, p->piece, want, (off_t)p->at);
+
+	p->err = n < 0 ? -errno : n == 0 && want > 0 ? -EBADMSG : 0;
+	p->piece_n = n > 0 ? (size_t)n : 0;
+	p->at += p->piece_n;
+	p->sum = crc32_z(p->sum, (const unsigned char *)p->piece, p->piece_n);
+}
+
+/*
+ * Only what is on disk is offloaded: the head's addresses ask tables, which are
+ * the loop's. Returns 0 or -errno; -EBADMSG is damage.
+ */
 static int
 take_in(struct passage *p)
 {
-	char *bytes = zalloc(COPY_MAX);
-	int err = copy(p, bytes);
-
-	free(bytes);
-	if (!err && !intake_end(p->in))
-		err = p->in->error ? p->in->error : -EIO;
-	return err;
+	do {
+		task_offload(TASK_DISK, read_piece, p);
+		if (p->err)
+			return p->err;
+		if (!intake_feed(p->in, (struct span){ p->piece, p->piece_n }))
+			return p->in->error ? p->in->error : -EIO;
+	} while (p->piece_n > 0);
+	if (p->sum != msg_u64(p->asked, MSG_FIELD_CHECKSUM))
+		return -EBADMSG;
+	return intake_end(p->in) ? 0 : p->in->error ? p->in->error : -EIO;
 }
 
-/* Mail that has been where it comes from is not sent round once more. */
+/* Offloaded: whether the mail has been where it comes from; or -errno. */
+static void
+find_loop(void *arg)
+{
+	struct passage *p = arg;
+	struct span addr = msg_str(p->asked, MSG_FIELD_ADDR);
+	char *head = zalloc(DELIVERED_HEAD_MAX);
+
+	p->err = delivered_find(p->fd, msg_u64(p->asked, MSG_FIELD_OFFSET),
+	    msg_u64(p->asked, MSG_FIELD_LENGTH), addr, head);
+	free(head);
+}
+
+/* Such mail is not sent round once more. */
 static bool
 may_go_on(struct passage *p)
 {
 	struct span addr = msg_str(p->asked, MSG_FIELD_ADDR);
-	char *head = zalloc(DELIVERED_HEAD_MAX);
-	int looped = 0;
 
+	p->err = 0;
 	if (addr.n > 0)
-		looped = delivered_find(p->fd,
-		    msg_u64(p->asked, MSG_FIELD_OFFSET),
-		    msg_u64(p->asked, MSG_FIELD_LENGTH), addr, head);
-	free(head);
-	if (looped < 0)
-		end_with(p, DELIVERY_DEFERRED, "4.3.0", strerror(-looped));
-	if (looped > 0) {
+		task_offload(TASK_DISK, find_loop, p);
+	if (p->err < 0)
+		end_with(p, DELIVERY_DEFERRED, "4.3.0", strerror(-p->err));
+	if (p->err > 0) {
 		end_with(p, DELIVERY_BOUNCED, "5.4.6", "");
 		snprintf(p->text, sizeof(p->text),
 		    "mail forwarding loop for %.*s",
 		    (int)(addr.n < TEXT_MAX ? addr.n : TEXT_MAX), addr.p);
 	}
-	return looped == 0;
+	return p->err == 0;
 }
 
-/* Offloaded: content, durable. */
+/* Offloaded: durable. */
 static void
-finish(void *arg)
+commit(void *arg)
 {
 	struct passage *p = arg;
+
+	p->err = intake_commit(p->in);
+}
+
+static void
+finish(struct passage *p)
+{
 	uint64_t length = msg_u64(p->asked, MSG_FIELD_LENGTH);
 	int err;
 
-	p->in->flush = NULL; /* here it may block */
 	if (!may_go_on(p))
 		return;
 	err = take_in(p);
@@ -124,8 +168,10 @@ finish(void *arg)
 		    "message size exceeds limit");
 		return;
 	}
-	if (!err)
-		err = intake_commit(p->in);
+	if (!err) {
+		task_offload(TASK_DISK, commit, p);
+		err = p->err;
+	}
 	if (err)
 		end_with(p, DELIVERY_DEFERRED, "4.3.0",
 		    err == -EBADMSG ? "the queue file is damaged"
@@ -157,15 +203,17 @@ put_head(struct passage *p)
 static bool
 put_envelope(struct passage *p)
 {
-	struct span rest = p->asked->fields, addr;
+	struct span rest = buf_span(&p->list);
 	struct intake *in = p->in;
 
 	in->sender = msg_str(p->asked, MSG_FIELD_SENDER);
 	in->envelope.envid = msg_str(p->asked, MSG_FIELD_ENVID);
 	in->envelope.ret = (unsigned)msg_u64(p->asked, MSG_FIELD_RET);
 	in->envelope.flags = msg_u64(p->asked, MSG_FIELD_FLAGS) & QUEUE_8BIT;
-	while (msg_next(&rest, MSG_FIELD_VALUE, &addr)) {
-		struct queue_rcpt to = { .addr = intake_qualify(in, addr) };
+	while (rest.n > 0) {
+		struct queue_rcpt to = {
+			.addr = intake_qualify(in, span_cut(&rest, '\0')),
+		};
 
 		if (intake_add(in, &to) != INTAKE_ADDED)
 			return false;
@@ -174,19 +222,24 @@ put_envelope(struct passage *p)
 }
 
 void
-forward_message(const struct msg_in *asked, int fd, struct buf *answer)
+forward_message(const struct msg_in *asked, const int fds[2],
+    struct buf *answer)
 {
 	struct passage p = {
 		.asked = asked,
 		.in = intake_new(&intake_conf, service_wall()),
-		.fd = fd,
+		.fd = fds[0],
+		.list_fd = fds[1],
+		.at = msg_u64(asked, MSG_FIELD_OFFSET),
+		.piece = zalloc(COPY_MAX),
 	};
 
 	p.in->flush = cleanup_flush;
 	end_with(&p, DELIVERY_DEFERRED, "4.3.0", "an address cannot be mapped");
-	if (put_envelope(&p)) {
+	task_offload(TASK_DISK, read_list, &p);
+	if (!p.err && put_envelope(&p)) {
 		put_head(&p);
-		task_offload(TASK_DISK, finish, &p);
+		finish(&p);
 	}
 	msg_begin(answer, MSG_ERRAND_DONE, asked->id);
 	msg_put_u64(answer, MSG_FIELD_STATUS, p.status);
@@ -200,4 +253,6 @@ forward_message(const struct msg_in *asked, int fd, struct buf *answer)
 	}
 	msg_put_str(answer, MSG_FIELD_TEXT, span_str(p.text));
 	task_offload(TASK_DISK, drop, p.in);
+	free(p.list.storage);
+	free(p.piece);
 }

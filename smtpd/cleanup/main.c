@@ -20,6 +20,7 @@
 
 enum {
 	CHECK_MS = 100,
+	RCPTS_MEMORY = 256 << 20, /* postdrop takes DROP_RCPTS_MAX */
 	LISTENER_BOUNCE = 0, /* master's order */
 };
 
@@ -95,6 +96,7 @@ warm_up(const struct conf *c, struct why *why)
 		.rewrite = rewrite_open(c, why),
 		.myhostname = params.myhostname,
 		.myorigin = params.myorigin,
+		.memory = RCPTS_MEMORY,
 	};
 	if (!intake_conf.routing || !intake_conf.rewrite)
 		return -EINVAL;

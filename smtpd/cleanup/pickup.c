@@ -32,18 +32,28 @@ enum {
 	STALE_SECONDS = 24 * 3600, /* begun and not finished */
 	ARENA_MAX = 64 << 20, /* of recipients */
 	ENVELOPE_MAX = 64 << 20, /* of a file, beside its content */
-	READ_MAX = 2 * DROP_RECORD_MAX,
+	READ_MAX = 8 * DROP_RECORD_MAX,
+	TURN =
+	    256, /* recipients that are looked up before others have a turn */
 };
 
 static struct bell poked;
 static bool is_poked;
 
-/* Names that were found. */
+/* The folder while it is gone through, and the names that were read last. */
 struct names {
+	DIR *dir; /* NULL: at its beginning */
 	size_t n;
 	char name[BATCH][NAME_LEN];
-	bool more;
 	int err;
+};
+
+/* What is read ahead of a file. */
+struct reader {
+	char *storage; /* READ_MAX */
+	struct span in;
+	off_t at;
+	ssize_t got; /* by the last read, or -errno */
 };
 
 /* A file of maildrop/. */
@@ -51,6 +61,7 @@ struct dropped {
 	uint64_t size; /* of the content */
 	const char *name;
 	int fd;
+	struct reader reader;
 	uid_t uid;
 	struct arena *arena;
 	struct intake *in;
@@ -79,30 +90,39 @@ pickup_poke(void)
 		bell_ring(&poked);
 }
 
-/* Offloaded. */
+/* Offloaded: the next names; none is the end. */
 static void
 list_names(void *arg)
 {
 	struct names *all = arg;
-	DIR *dir = opendir("maildrop");
-	const struct dirent *e;
+	const struct dirent *e = NULL;
 
 	all->n = 0;
-	all->more = false;
-	all->err = dir ? 0 : -errno;
-	while (dir && (e = readdir(dir))) {
+	if (!all->dir)
+		all->dir = opendir("maildrop");
+	all->err = all->dir ? 0 : -errno;
+	while (all->dir && all->n < BATCH && (e = readdir(all->dir))) {
 		size_t len = strlen(e->d_name);
 
 		if (e->d_name[0] == '.' || len >= NAME_LEN)
 			continue;
-		if (all->n == BATCH) {
-			all->more = true;
-			break;
-		}
 		memcpy(all->name[all->n++], e->d_name, len + 1);
 	}
-	if (dir)
-		closedir(dir);
+	if (all->dir && !e && all->n < BATCH) {
+		closedir(all->dir);
+		all->dir = NULL;
+	}
+}
+
+/* Offloaded. */
+static void
+close_folder(void *arg)
+{
+	struct names *all = arg;
+
+	if (all->dir)
+		closedir(all->dir);
+	all->dir = NULL;
 }
 
 static void
@@ -127,10 +147,11 @@ is_whole(struct dropped *d, const struct stat *st)
 	return false;
 }
 
-/* Opens it, if it is a whole file of somebody's and nobody else has it. */
+/* Offloaded: opens it, if it is a whole file of somebody's and nobody else has it. */
 static void
-open_file(struct dropped *d)
+open_file(void *arg)
 {
+	struct dropped *d = arg;
 	char path[128];
 	struct stat st;
 
@@ -260,28 +281,33 @@ damaged(struct dropped *d, const char *what)
 	d->damage = what;
 }
 
-/* What is read ahead of a file. */
-struct reader {
-	char *storage; /* READ_MAX */
-	struct span in;
-	off_t at;
-};
+/* Offloaded. */
+static void
+read_on(void *arg)
+{
+	struct dropped *d = arg;
+	struct reader *r = &d->reader;
+
+	r->got = pread(d->fd, r->storage + r->in.n, READ_MAX - r->in.n, r->at);
+	if (r->got < 0)
+		r->got = -errno;
+}
 
 /* Reads on. False: the file is over, or cannot be read. */
 static bool
-refill(struct dropped *d, struct reader *r)
+refill(struct dropped *d)
 {
-	ssize_t n;
+	struct reader *r = &d->reader;
 
 	memmove(r->storage, r->in.p, r->in.n);
 	r->in.p = r->storage;
-	n = pread(d->fd, r->storage + r->in.n, READ_MAX - r->in.n, r->at);
-	if (n < 0)
-		d->error = -errno;
-	if (n <= 0)
+	task_offload(TASK_DISK, read_on, d);
+	if (r->got < 0)
+		d->error = (int)r->got;
+	if (r->got <= 0)
 		return false;
-	r->at += n;
-	r->in.n += (size_t)n;
+	r->at += r->got;
+	r->in.n += (size_t)r->got;
 	return true;
 }
 
@@ -289,23 +315,24 @@ refill(struct dropped *d, struct reader *r)
 static void
 each_record(struct dropped *d, record_fn *fn)
 {
-	struct reader r = { .storage = zalloc(READ_MAX) };
+	struct reader *r = &d->reader;
 	struct drop_scan scan = { 0 };
 	struct drop_record record;
 	bool over = false;
 
-	r.in.p = r.storage;
+	*r = (struct reader){ .storage = zalloc(READ_MAX) };
+	r->in.p = r->storage;
 	while (!over && d->state == FILE_GOOD && !d->error)
-		switch (drop_take(&scan, &r.in, &record)) {
+		switch (drop_take(&scan, &r->in, &record)) {
 		case DROP_TAKEN:
 			fn(d, &record);
 			break;
 		case DROP_MORE:
-			if (!refill(d, &r) && !d->error)
+			if (!refill(d) && !d->error)
 				damaged(d, "is not whole");
 			break;
 		case DROP_OVER:
-			if (refill(d, &r))
+			if (refill(d))
 				damaged(d, "has something behind its end");
 			over = true;
 			break;
@@ -313,22 +340,19 @@ each_record(struct dropped *d, record_fn *fn)
 			damaged(d, "is damaged");
 			break;
 		}
-	free(r.storage);
+	free(r->storage);
+	r->storage = NULL;
 }
 
-/* Offloaded: all but the content. */
+/* All but the content. */
 static void
-read_envelope(void *arg)
+read_envelope(struct dropped *d)
 {
-	struct dropped *d = arg;
-
-	open_file(d);
+	task_offload(TASK_DISK, open_file, d);
 	if (d->state == FILE_GOOD)
 		each_record(d, take_envelope);
-	if (d->state == FILE_GOOD && !d->error && d->n == 0) {
-		d->state = FILE_DAMAGED;
-		d->damage = "has no recipient";
-	}
+	if (d->state == FILE_GOOD && !d->error && d->n == 0)
+		damaged(d, "has no recipient");
 }
 
 /* One that stayed would be taken in again, each minute. */
@@ -348,28 +372,32 @@ remove_file(const struct dropped *d)
 		log_warning("%s is mail that was taken in", aside);
 }
 
-/* Offloaded: content, durable, and the file goes. */
+/* Offloaded: durable, and the file goes. */
 static void
-take_in(void *arg)
+commit(void *arg)
 {
 	struct dropped *d = arg;
 
-	d->in->flush = NULL; /* here it may block */
+	d->error = intake_commit(d->in);
+	if (!d->error)
+		remove_file(d);
+}
+
+/* The content. The head's addresses ask tables, which are the loop's. */
+static void
+take_in(struct dropped *d)
+{
 	each_record(d, take_content);
 	if (d->state != FILE_GOOD || d->error)
 		return;
 	if (!intake_end(d->in))
 		d->error = d->in->error;
 	else if (d->in->scan.received > (uint64_t)params.hopcount_limit)
-		d->damage = "goes round: it has too many Received: fields";
+		damaged(d, "goes round: it has too many Received: fields");
 	else if (params.size_limit > 0 && d->size > (uint64_t)params.size_limit)
-		d->damage = "is too large";
+		damaged(d, "is too large");
 	else
-		d->error = intake_commit(d->in);
-	if (d->damage)
-		d->state = FILE_DAMAGED;
-	else if (!d->error)
-		remove_file(d);
+		task_offload(TASK_DISK, commit, d);
 }
 
 /* Keeps what is no mail for who wants to look at it. */
@@ -421,6 +449,8 @@ begin(struct dropped *d)
 	snprintf(by, sizeof(by), ", from userid %lu", (unsigned long)d->uid);
 	cleanup_received(d->in, by);
 	for (size_t i = 0; i < d->n; i++) {
+		if (i % TURN == TURN - 1)
+			(void)task_sleep(task_after(0));
 		d->rcpts[i].notify = d->notify;
 		if (intake_add(d->in, &d->rcpts[i]) != INTAKE_ADDED)
 			return false;
@@ -436,8 +466,17 @@ tell(const struct dropped *d)
 	notify_new(span_str(d->in->name.text));
 }
 
-/* Returns whether the file is done with. */
-static bool
+/* Why not has been logged; whose mail that is has not. */
+static void
+not_mapped(struct dropped *d)
+{
+	d->state = FILE_LATER;
+	log_warning("maildrop/%s cannot be taken in now: who its recipients "
+		    "are cannot be found out",
+	    d->name);
+}
+
+static void
 pick_up(const char *name)
 {
 	struct dropped d = {
@@ -445,42 +484,35 @@ pick_up(const char *name)
 		.fd = -1,
 		.arena = arena_new(ARENA_MAX),
 	};
-	bool done;
 
-	task_offload(TASK_DISK, read_envelope, &d);
+	read_envelope(&d);
 	if (d.state == FILE_GOOD && !d.error) {
-		if (!begin(&d))
-			d.state = FILE_LATER;
+		if (begin(&d))
+			take_in(&d);
 		else
-			task_offload(TASK_DISK, take_in, &d);
+			not_mapped(&d);
 	}
-	done = d.state == FILE_GOOD && !d.error;
-	if (done)
+	if (d.state == FILE_GOOD && !d.error)
 		tell(&d);
 	else if (d.error)
 		log_warning("maildrop/%s cannot be taken in now: %s", name,
 		    strerror(-d.error));
-	done = done || d.state == FILE_DAMAGED || d.state == FILE_GONE;
 	task_offload(TASK_DISK, leave, &d);
-	return done;
 }
 
 /* All that is there; what cannot be taken now is left for the next time. */
 static void
 scan(struct names *all)
 {
-	bool progress = true;
-
 	do {
 		task_offload(TASK_DISK, list_names, all);
 		if (all->err)
 			log_error("maildrop cannot be read: %s",
 			    strerror(-all->err));
-		progress = false;
 		for (size_t i = 0; i < all->n && !service_stopping(); i++)
-			if (pick_up(all->name[i]))
-				progress = true;
-	} while (all->more && progress && !service_stopping());
+			pick_up(all->name[i]);
+	} while (all->dir && !service_stopping());
+	task_offload(TASK_DISK, close_folder, all);
 }
 
 void

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import smtplib
 import socket
 import stat
 import struct
@@ -363,6 +364,37 @@ def test_many_to_many_come_once_each(make_suite):
     for qid in ids:
         suite.log.wait(rf"^{qid}: .*status=sent", "local", count=51)
         assert len(suite.log.find(rf"^{qid}: to=", "local")) == 51
+
+
+def test_the_spools_group_is_for_the_spool_only(make_suite):
+    suite = make_suite().with_people()
+    group = 4199  # nobody's
+    os.chown(suite.spool, 0, group)
+    suite.spool.chmod(0o2775)
+    suite.start()
+    send(suite, "ann")
+    suite.wait_mbox("ann")
+    assert (suite.spool / "ann").stat().st_gid == group
+    suite.stop()
+    suite.set(home_mailbox="mbox").start()
+    send(suite, "ben")
+    mbox = suite.home("ben") / "mbox"
+    wait_for("the mail", lambda: mbox.exists() and mbox.stat().st_size)
+    assert mbox.stat().st_gid == suite.home("ben").stat().st_gid
+
+
+def test_a_command_knows_who_has_logged_in(make_suite):
+    suite = make_suite().with_people().with_auth(alice="secret")
+    suite.set(mailbox_command='echo "$SASL_METHOD $SASL_USERNAME" > '
+                              '"$HOME/got"').start()
+    with smtplib.SMTP(*suite.smtp, "client.test") as smtp:
+        smtp.login("alice@example.test", "secret")
+        smtp.sendmail("alice@example.test", ["ann@here.test"], MAIL)
+    got = suite.home("ann") / "got"
+    wait_for("the command", lambda: got.exists() and got.read_text())
+    method, user = got.read_text().split()
+    assert method in ("PLAIN", "LOGIN", "CRAM-MD5")
+    assert user == "alice@example.test"
 
 
 def test_a_mailbox_command_gets_the_mail(make_suite):

@@ -196,6 +196,19 @@ def test_members_of_a_list_with_an_owner_are_on_their_own(people):
     suite.wait_empty()
 
 
+def test_a_list_of_thousands_goes_on_in_one_mail(people):
+    members = [f"member-{i:04}-of-a-list@example.test" for i in range(4000)]
+    suite = people("many: ann, " + ", ".join(members) + "\n")
+    suite.set(virtual_alias_maps="regexp:{{/^member-/ alice@example.test}}").start()
+    qid = send(suite, "many")
+    new = suite.log.wait(rf"^{qid}: .*status=sent \(forwarded as (\w+)\)$",
+                         patience=120)[1]
+    suite.log.wait(rf"^{new}: from=.*nrcpt=1 ", "qmgr")
+    suite.mailbox("alice").wait(1)
+    suite.wait_empty()
+    assert len(suite.mbox("ann")) == 1
+
+
 def test_what_goes_on_is_mail_as_all_other(people):
     suite = people("off: old@example.test, alice@example.test\n")
     suite.set(virtual_alias_maps="inline:{old@example.test=ann@here.test}",

@@ -1,7 +1,9 @@
 """Mail goes out: to other suites by DNS, and to next hops of all manners."""
 import base64
 import email
+import os
 import re
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -109,6 +111,105 @@ def test_mailq_shows_each_message_once_while_all_are_tried(make_suite):
         flusher.join()
     assert [len(ids) for ids in shown] == [400] * 15
     assert all(len(set(ids)) == 400 for ids in shown)
+
+
+def test_fifty_long_recipients_fill_more_than_one_request(make_suite):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop).start()
+        people = [f"{i:02}" + "x" * 200 + "@b.test" for i in range(50)]
+        with a.session(bind=OURS) as session:
+            session.command("MAIL FROM:<me@client.test>", 250)
+            for who in people:
+                session.command(f"RCPT TO:<{who}> ORCPT=rfc822;{1500 * 'o'}", 250)
+            session.command("DATA", 354)
+            session.send(b"Subject: x\r\n\r\n.\r\n")
+            session.expect(250)
+        a.wait_empty()
+        a.log.wait("status=sent", count=50)
+        assert not a.log.find("ended in the midst|status=deferred")
+        assert len(hop.messages) > 1
+
+
+def test_a_next_hop_that_dies_while_another_recipient_is_looked_up(make_suite):
+    gate = threading.Event()
+    with NextHop(own_address(), connect=lambda _: gate.wait(30) and DROP) \
+            as hop:
+        a = with_smtp(make_suite().with_auth(alice="secret"),
+                      relayhost=hop.hop, initial_destination_concurrency="1",
+                      smtp_destination_concurrency_limit="1").start()
+        a.run("sendmail", "first@b.test", stdin=b"Subject: x\n\n")
+        wait_for("the session", lambda: hop.sessions)
+        stopped = a.kill("auth", signal.SIGSTOP)
+        try:
+            a.run("sendmail", "second@b.test", "ghost@example.test",
+                  stdin=b"Subject: x\n\n")
+            a.log.wait("nrcpt=2", "qmgr")
+            gate.set()
+            outcome(a, "first@b.test")
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        assert outcome(a, "second@b.test")[1] == "deferred"
+        assert outcome(a, "ghost@example.test")[1] == "bounced"
+        assert a.pids("qmgr")
+
+
+@pytest.mark.parametrize("to", ["x@b.test", "alice@example.test"])
+def test_damaged_content_is_set_aside_and_not_tried_again(make_suite, to):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop,
+                      defer_transports="smtp, virtual").start()
+        queue_id = a.send(MESSAGE, to=to, bind=OURS)
+        a.log.wait("deferred transport")
+        wait_for("the file", lambda: a.files_in("deferred"))
+        a.stop()
+        file, = a.files_in("deferred")
+        file.write_bytes(file.read_bytes().replace(b"hello", b"hallo"))
+        a.set(defer_transports="").start()
+        a.clock("+400s")  # a flush might come before it is found
+        a.log.wait(rf"^warning: {queue_id}: its content is damaged: moved to "
+                   rf"corrupt/{queue_id}", "qmgr")
+        assert [f.name for f in a.files_in()] == [queue_id]
+        assert not hop.messages and not a.queue()
+
+
+def test_a_file_that_somebody_removed_is_forgotten(make_suite):
+    gate = threading.Event()
+    with NextHop(own_address(), connect=lambda _: gate.wait(30) and DROP) \
+            as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop).start()
+        queue_id = a.send(MESSAGE, to="x@b.test", bind=OURS)
+        wait_for("the session", lambda: hop.sessions)
+        for file in a.files_in("incoming"):
+            file.unlink()
+        gate.set()
+        a.log.wait(rf"^warning: {queue_id}: somebody has removed", "qmgr")
+        assert not a.queue()
+
+
+def test_a_transport_that_cannot_be_reached_is_left_alone(make_suite):
+    with NextHop(own_address()) as hop:
+        a = with_smtp(make_suite(), relayhost=hop.hop,
+                      transport_retry_time="1h").start()
+        socket = a.queue_dir / "private/smtp"
+        away = socket.with_name("away")
+        socket.rename(away)
+        a.trouble_is_expected = True
+        old, = a.kill("qmgr")
+        wait_for("a new qmgr", lambda: set(a.pids("qmgr")) - {old})
+        pid, = set(a.pids("qmgr")) - {old}
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        unavailable = ("4.3.0", "deferred", "mail transport unavailable")
+        assert outcome(a) == unavailable
+        fds = len(os.listdir(f"/proc/{pid}/fd"))
+        away.rename(socket)
+        wait_for("the service to be found",
+                 lambda: len(os.listdir(f"/proc/{pid}/fd")) > fds)
+        a.send(MESSAGE, to="y@b.test", bind=OURS)
+        assert outcome(a, "y@b.test") == unavailable
+        a.run("postqueue", "-c", a.etc, "-f")
+        wait_for("both", lambda: len(hop.messages) == 2)
+        a.wait_empty()
 
 
 def test_what_waits_for_one_site_is_tried(make_suite):

@@ -37,6 +37,16 @@ def test_headers_of_ours_and_envelopes_of_all(make_suite):
     assert mail.header("Return-Path") == "<Admin@example.test>"
 
 
+def test_a_field_longer_than_what_is_kept_in_memory(make_suite):
+    suite = suite_that_rewrites(make_suite).start()
+    people = [f"person{i}" for i in range(6000)]
+    suite.send("To: " + ",\r\n ".join(people) + "\r\n\r\nx\r\n", to="alice",
+               bind="127.0.0.2")
+    mail = suite.mailbox("alice").wait(1)[0]
+    assert [who.strip() for who in mail.header("To").split(",")] == [
+        f"{who}@example.test" for who in people]
+
+
 def test_canonical_recipients_exist(make_suite):
     suite = suite_that_rewrites(
         make_suite, recipient_delimiter="+",

@@ -202,6 +202,34 @@ def test_crafted_files_in_maildrop_are_set_aside(suite):
     assert len(suite.files_in("corrupt")) >= 22
 
 
+def test_what_is_not_finished_holds_up_no_one_else(make_suite):
+    suite = make_suite(myorigin="example.test").start()
+    suite.stop()
+    for n in range(300):
+        put(suite, f"unfinished{n}", message(*GOOD), 0o600)
+    for _ in range(10):
+        suite.run("sendmail", "alice", stdin=b"Subject: x\n\nx\n")
+    suite.start()
+    suite.mailbox("alice").wait(10)
+    wait_for("the rest to be left", lambda: len(dropped(suite)) == 300)
+
+
+def test_as_many_recipients_as_postdrop_takes(make_suite):
+    suite = make_suite(myorigin="example.test", defer_transports="virtual")
+    suite.start()
+    people = [record("R", f"{'x' * 40}{n}@example.test".encode())
+              for n in range(99000)]
+    people += people[:1000]  # who is named twice gets it once
+    done = postdrop(suite, message(record("S", b"bob@example.test"), *people,
+                                   record("C", b"Subject: x\n\nx\n")))
+    assert done.returncode == 0, done.stderr
+    suite.log.wait("nrcpt=99000 ", "qmgr", patience=120)
+    wait_for("maildrop to be empty", lambda: not dropped(suite))
+    done = postdrop(suite, message(record("S", b"bob@example.test"), *people,
+                                   people[0], record("C", b"x\n")))
+    assert done.returncode == 65
+
+
 def test_mail_that_goes_round_stops(make_suite):
     suite = make_suite(hopcount_limit=5, myorigin="example.test")
     suite.start()

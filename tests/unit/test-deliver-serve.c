@@ -11,6 +11,7 @@
 #include "spool.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <zlib.h>
 
 static const struct span text = SPAN_INIT("Subject: x\n\nline\n");
@@ -71,6 +72,8 @@ note(const char *word)
 	strncat(seen, " ", sizeof(seen) - strlen(seen) - 1);
 }
 
+static const char *root = "mail";
+
 static void
 put_deliver(struct channel *ch, uint32_t request, struct span mailbox,
     uint32_t checksum, uint64_t max_size)
@@ -89,8 +92,7 @@ put_deliver(struct channel *ch, uint32_t request, struct span mailbox,
 	msg_put_u64(&b, MSG_FIELD_ARRIVED, 1699999999000000);
 	msg_put_str(&b, MSG_FIELD_NEXTHOP, SPAN("demo.test"));
 	msg_put_u64(&b, MSG_FIELD_MAX_SIZE, max_size);
-	msg_put_str(&b, MSG_FIELD_ROOT,
-	    (struct span){ spool_path("mail"), strlen(spool_path("mail")) });
+	msg_put_str(&b, MSG_FIELD_ROOT, span_str(spool_path(root)));
 	size_t group = msg_group_begin(&b, MSG_FIELD_RCPT);
 	msg_put_u64(&b, MSG_FIELD_N, 7);
 	msg_put_str(&b, MSG_FIELD_ADDR, SPAN("alice@demo.test"));
@@ -237,6 +239,45 @@ each_outcome_is_told(void **state)
 	}
 	closedir(dir);
 	assert_int_equal(n, 1);
+}
+
+enum {
+	HOMES = 20,
+};
+
+/* One more than are kept open, and some; the first again when it was closed. */
+static void
+deliver_to_homes(void *arg)
+{
+	struct channel *ch;
+	char name[16];
+
+	(void)arg;
+	root = name;
+	listener = begin(&ch);
+	spawn_worker();
+	for (uint32_t i = 0; i <= HOMES; i++) {
+		snprintf(name, sizeof(name), "home%u", (unsigned)i % HOMES);
+		must(mkdir(spool_path(name), 0700) == 0 || errno == EEXIST);
+		put_deliver(ch, 0, SPAN("a/"), content_checksum(), 0);
+		note_message(ch);
+	}
+	put_ack(ch, 0);
+	stopping = true;
+	bell_ring(&stop_bell);
+	channel_free(ch);
+	root = "mail";
+}
+
+static void
+there_are_as_many_homes_as_there_are(void **state)
+{
+	static const char one[] = "RESULT 0:0:2.0.0 ";
+
+	(void)state;
+	run_worker(deliver_to_homes);
+	for (size_t i = 0; i <= HOMES; i++)
+		assert_memory_equal(seen + i * strlen(one), one, strlen(one));
 }
 
 static void
@@ -418,6 +459,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SPOOL_TEST(each_outcome_is_told),
+		SPOOL_TEST(there_are_as_many_homes_as_there_are),
 		SPOOL_TEST(what_was_not_taken_is_told_again),
 		SPOOL_TEST(a_new_qmgr_takes_the_place_of_the_old),
 		SPOOL_TEST(lmtpd_names_mailboxes_by_tokens_only),

@@ -181,11 +181,14 @@ what_is_not_committed_leaves_nothing(void **state)
 
 	(void)state;
 	assert_true(queue_put(w, SPAN("text\n")));
+	assert_false(queue_has_file(w));
 	assert_int_equal(queue_flush(w), 0);
 	assert_int_equal(count_files(q, QUEUE_INCOMING), 1);
+	assert_true(queue_has_file(w));
 	assert_int_equal(queue_commit(w, &envelope, &bad, 1, &id, &name),
 	    -EINVAL);
 	assert_int_equal(count_files(q, QUEUE_INCOMING), 0);
+	assert_false(queue_has_file(w));
 	queue_writer_free(w);
 
 	w = queue_writer_new(q, 100);
@@ -274,7 +277,13 @@ the_last_state_counts(void **state)
 	struct queue_message m;
 
 	(void)state;
+	struct queue_state nobodys = { .rcpt = 2, .verdict = QUEUE_SENT };
+
 	append_one(q, name.text, 0, QUEUE_DELAYED, SPAN("first"));
+	/* It would hide what comes behind it. */
+	assert_int_equal(queue_append_states(q, QUEUE_INCOMING, name.text,
+			     &nobodys, 1),
+	    -EINVAL);
 	append_one(q, name.text, 1, QUEUE_SENT, SPAN("done"));
 	append_one(q, name.text, 0, QUEUE_DELAYED, SPAN("second"));
 	assert_int_equal(queue_sync(q), 0);

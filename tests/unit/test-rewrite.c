@@ -174,6 +174,29 @@ fields_keep_all_but_addresses(void **state)
 	    DICT_ABSENT);
 }
 
+/* Most are short, and each grows: ten thousand of them fit all the same. */
+static void
+a_field_of_many_addresses_is_rewritten(void **state)
+{
+	enum {
+		MANY = 10000
+	};
+	static char text[3 * MANY + 1], want[13 * MANY + 1];
+	struct arena *a = arena_new(8 << 20);
+	struct span got;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		memcpy(text + 3 * i, " x,", 3);
+		memcpy(want + 13 * i, " x@demo.test,", 13);
+	}
+	assert_int_equal(rewrite_field(rewrite, SPAN("To"), true,
+			     (struct span){ text, 3 * MANY }, a, &got, &why),
+	    DICT_FOUND);
+	assert_span(got, ((struct span){ want, 13 * MANY }));
+	arena_free(a);
+}
+
 static void
 copies_go_to_others(void **state)
 {
@@ -240,6 +263,7 @@ main(void)
 		TEST(addresses_become_what_they_are_to_be),
 		TEST(what_is_no_address_is_for_later),
 		TEST(fields_keep_all_but_addresses),
+		TEST(a_field_of_many_addresses_is_rewritten),
 		TEST(copies_go_to_others),
 		TEST(a_wrong_class_is_told),
 	};

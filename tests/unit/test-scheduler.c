@@ -29,7 +29,7 @@ add(struct scheduler *s, struct transport *t, char name, unsigned n,
 
 	scheduler_begin(s, &b, &letters[name - 'a'], when);
 	for (unsigned i = 0; i < n; i++)
-		scheduler_add(&b, t, (struct span){ to, strlen(to) }, i);
+		scheduler_add(&b, t, (struct span){ to, strlen(to) }, i, 100);
 	scheduler_end(&b);
 }
 
@@ -77,6 +77,29 @@ recipients_of_a_destination_share_an_entry(void **state)
 	}
 	assert_int_equal(s.entries, 0);
 	scheduler_fini(&s);
+}
+
+static void
+recipients_that_fill_a_request_share_no_more(void **state)
+{
+	struct transport_limits l = limits;
+	struct scheduler s;
+	struct entry *e;
+
+	(void)state;
+	l.bytes_limit = 1050;
+	struct transport *t = begin(&s, &l);
+
+	add(&s, t, 'a', 20, "x.test", 1);
+	assert_int_equal(s.entries, 2);
+	assert_non_null(e = scheduler_next(&s, 1000));
+	assert_int_equal(e->n, 10);
+	assert_false(scheduler_done(&s, e, NULL, 1000));
+	l.bytes_limit = 50; /* each is too long, and goes alone */
+	t->limits = l;
+	add(&s, t, 'b', 3, "x.test", 2);
+	assert_int_equal(s.entries, 4);
+	end(&s, NULL, 0);
 }
 
 static void
@@ -277,7 +300,7 @@ walk_add(struct walk *w)
 
 		if (d && destination_is_dead(d))
 			continue;
-		scheduler_add(&b, t, (struct span){ to, 1 }, i);
+		scheduler_add(&b, t, (struct span){ to, 1 }, i, 100);
 		w->added++;
 	}
 	scheduler_end(&b);
@@ -405,6 +428,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(recipients_of_a_destination_share_an_entry),
+		TEST(recipients_that_fill_a_request_share_no_more),
 		TEST(no_more_go_out_than_the_window),
 		TEST(one_busy_destination_does_not_hold_up_others),
 		TEST(a_small_message_passes_a_large_one),
