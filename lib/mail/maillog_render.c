@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "base/scan.h"
 #include "mail/date.h"
 #include "mail/maillog.h"
@@ -41,34 +42,6 @@ find_value(const struct log_record *r, struct span name)
 		if (span_eq(fields[i].name, name))
 			return log_get(r, fields[i].number);
 	return (struct span){ 0 };
-}
-
-static bool
-is_tail(struct span s, size_t at)
-{
-	return at < s.n && ((unsigned char)s.p[at] & 0xc0) == 0x80;
-}
-
-/* RFC 3629, section 4: the length of the character `s` begins with, or 0. */
-static size_t
-utf8_length(struct span s)
-{
-	unsigned char c = (unsigned char)s.p[0];
-	unsigned char d = s.n > 1 ? (unsigned char)s.p[1] : 0;
-
-	if (c < 0x80)
-		return 1;
-	if (c < 0xc2 || c > 0xf4 || !is_tail(s, 1))
-		return 0;
-	if (c < 0xe0)
-		return 2;
-	if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) ||
-	    (c == 0xf0 && d < 0x90) || (c == 0xf4 && d > 0x8f) ||
-	    !is_tail(s, 2))
-		return 0;
-	if (c < 0xf0)
-		return 3;
-	return is_tail(s, 3) ? 4 : 0;
 }
 
 /*
@@ -185,37 +158,6 @@ maillog_render_text(const struct log_record *r, struct buf *out)
 	}
 }
 
-/* One character of a JSON string; returns how many bytes of `s` it was. */
-static size_t
-put_json_char(struct buf *out, struct span s)
-{
-	size_t n = utf8_length(s);
-	unsigned char c = (unsigned char)s.p[0];
-
-	if (n == 0)
-		buf_put(out, SPAN("\xef\xbf\xbd"));
-	else if (c == '"' || c == '\\')
-		buf_putf(out, "\\%c", c);
-	else if (c < ' ' || c == 0x7f)
-		buf_putf(out, "\\u%04x", c);
-	else
-		buf_put(out, (struct span){ s.p, n });
-	return n ? n : 1;
-}
-
-static void
-put_json_string(struct buf *out, struct span s)
-{
-	buf_put(out, SPAN("\""));
-	while (s.n > 0) {
-		size_t n = put_json_char(out, s);
-
-		s.p += n;
-		s.n -= n;
-	}
-	buf_put(out, SPAN("\""));
-}
-
 /* digits, maybe a dot and digits, and no zero that JSON would not have. */
 static bool
 is_json_number(struct span s)
@@ -242,7 +184,7 @@ put_json_field(struct buf *out, const struct log_field *f)
 		if (fields[i].kind == NUMBER && is_json_number(f->value))
 			buf_put(out, f->value);
 		else
-			put_json_string(out, f->value);
+			json_put(out, f->value);
 	}
 }
 
@@ -272,7 +214,7 @@ maillog_render_json(const struct log_record *r, struct span host,
 	buf_put(out, SPAN("{\"time\":\""));
 	date_put_iso(out, r->time);
 	buf_put(out, SPAN("\",\"host\":"));
-	put_json_string(out, host);
+	json_put(out, host);
 	buf_putf(out, ",\"pid\":%" PRIu32 ",\"level\":\"%s\",\"event\":\"",
 	    r->pid, levels[r->level]);
 	if (r->event < COUNT_OF(events))
