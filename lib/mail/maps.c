@@ -2,6 +2,7 @@
 
 #include "conf/params.h"
 #include "mail/address.h"
+#include "mail/steps.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,10 +38,11 @@ maps_open(const struct conf *c, const char *name, struct maps *maps_r,
     struct why *why)
 {
 	const char *text = conf_get(c, name, why);
+	const struct param *p = param_find(span_str(name));
 	struct span rest, element;
 	size_t n = 0;
 
-	*maps_r = (struct maps){ 0 };
+	*maps_r = (struct maps){ .name = p ? p->name : "" };
 	if (!text)
 		return -EINVAL;
 	rest = span_str(text);
@@ -101,6 +103,10 @@ maps_find(const struct maps *m, const struct maps_form *form, struct span addr,
 			    value_r, why);
 			if (r == DICT_FOUND && whole_r)
 				*whole_r = has_user(k.key, local);
+			if (r == DICT_FOUND)
+				steps_tell(
+				    &(struct step){ m->name, dict_name(m->v[i]),
+					addr, k.key, *value_r });
 			if (r != DICT_ABSENT)
 				return r;
 		}

@@ -9,6 +9,7 @@
 #include "dict/keys.h"
 
 struct maps {
+	const char *name; /* the parameter's */
 	size_t n;
 	struct dict **v;
 };
@@ -32,7 +33,7 @@ struct maps_form {
 
 /*
  * Asks all tables for each form of `addr`, in turn; it may sleep where somebody
- * else is asked. With DICT_FOUND, *whole_r
+ * else is asked. What is found is told (mail/steps.h). With DICT_FOUND, *whole_r
  * (if not NULL) says whether the key had the extension, if there was one.
  */
 MUST_USE enum dict_result maps_find(const struct maps *m,

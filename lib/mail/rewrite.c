@@ -4,6 +4,7 @@
 #include "base/scan.h"
 #include "mail/address.h"
 #include "mail/mapped.h"
+#include "mail/steps.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -353,8 +354,11 @@ masquerade(const struct rewrite *r, struct span *addr, struct arena *a)
 			word = (struct span){ word.p + 1, word.n - 1 };
 		if (!is_below(domain, word) && !span_ieq(domain, word))
 			continue;
-		return keep || span_ieq(domain, word) ||
-		    join(a, local, word, addr);
+		if (keep || span_ieq(domain, word))
+			return true;
+		steps_tell(&(struct step){ "masquerade_domains", NULL, *addr,
+		    (struct span){ 0 }, word });
+		return join(a, local, word, addr);
 	}
 	return true;
 }

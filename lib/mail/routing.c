@@ -2,6 +2,7 @@
 
 #include "conf/params.h"
 #include "mail/address.h"
+#include "mail/steps.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -243,22 +244,57 @@ set_transport(struct span text, struct arena *a, struct route *route_r)
 	return route_r->transport && route_r->nexthop;
 }
 
-static const char *
+/* The parameter that has a class's transport, and its value. */
+static struct step
 class_transport(const struct routing *r, enum address_class class)
 {
+	const char *name = "default_transport", *value = r->p.default_transport;
+
 	switch (class) {
 	case CLASS_LOCAL:
-		return r->p.local_transport;
+		name = "local_transport";
+		value = r->p.local_transport;
+		break;
 	case CLASS_VIRTUAL_ALIAS:
-		return "error:5.1.1 User unknown in virtual alias table";
+		name = "virtual_alias_domains";
+		value = "error:5.1.1 User unknown in virtual alias table";
+		break;
 	case CLASS_VIRTUAL_MAILBOX:
-		return r->p.virtual_transport;
+		name = "virtual_transport";
+		value = r->p.virtual_transport;
+		break;
 	case CLASS_RELAY:
-		return r->p.relay_transport;
+		name = "relay_transport";
+		value = r->p.relay_transport;
+		break;
 	case CLASS_DEFAULT:
 		break;
 	}
-	return r->p.default_transport;
+	return (struct step){ .parameter = name, .value = span_str(value) };
+}
+
+/* Where its class says that `addr` goes. False: no room. */
+static bool
+set_class_route(const struct routing *r, struct span addr, struct span domain,
+    struct arena *a, struct route *route_r)
+{
+	struct step transport = class_transport(r, route_r->class);
+	struct step relayhost = {
+		.parameter = "relayhost",
+		.addr = addr,
+		.value = span_str(r->p.relayhost),
+	};
+	bool is_relayed = route_r->class == CLASS_DEFAULT &&
+	    relayhost.value.n > 0;
+
+	transport.addr = addr;
+	route_r->rcpt = arena_dup(a, addr);
+	route_r->nexthop = arena_dup(a, is_relayed ? relayhost.value : domain);
+	if (is_relayed)
+		steps_tell(&relayhost);
+	steps_tell(&transport);
+	return route_r->rcpt && route_r->nexthop &&
+	    set_transport(transport.value, a, route_r);
 }
 
 enum dict_result
@@ -275,13 +311,7 @@ routing_resolve(struct routing *r, struct span addr, struct arena *a,
 	address_cut(addr, &local, &domain);
 	if (routing_class(r, addr, a, &route.class, why) == DICT_TEMPFAIL)
 		return DICT_TEMPFAIL;
-	route.rcpt = arena_dup(a, addr);
-	route.nexthop = route.class == CLASS_DEFAULT && *r->p.relayhost
-	    ? arena_dup(a, span_str(r->p.relayhost))
-	    : arena_dup(a, domain);
-	if (!route.rcpt || !route.nexthop ||
-	    !set_transport(span_str(class_transport(r, route.class)), a,
-		&route))
+	if (!set_class_route(r, addr, domain, a, &route))
 		return no_room(why);
 	switch (maps_find(&r->maps[MAPS_TRANSPORT], &form, addr, a, &value,
 	    NULL, why)) {
