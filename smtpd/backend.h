@@ -9,6 +9,7 @@
 
 #include "net/addr.h"
 #include "net/tls.h"
+#include "smtpd/answers.h"
 #include "smtpd/session.h"
 
 enum {
@@ -64,16 +65,13 @@ const struct backend_tls *backend_tls(void);
 MUST_USE bool backend_came(const struct addr *peer, struct backend_client *c_r);
 void backend_left(struct backend_client *c);
 
-/* Tells a note of the restrictions: reject_warning, warn ..., with its effect. */
-typedef void backend_note_fn(const struct access_eval *e, void *arg);
-
 /*
  * Evaluates the lists. `permits`, of BACKEND_RULES_MAX, gets the rule by which
  * each list permitted: "LIST: RULE; LIST: RULE". May sleep.
  */
 void backend_access(const struct access_facts *facts, unsigned lists,
     struct access_verdict *verdict_r, struct buf *permits,
-    backend_note_fn *note, void *arg);
+    answers_note_fn *note, void *arg);
 
 /* What a client has to do with authd; NULL: nothing yet. */
 struct sasl_exchange;

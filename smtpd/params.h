@@ -92,7 +92,13 @@ extern struct resources resources;
 /* The SMTPD_EHLO_... that a list of keywords names. Plain. */
 unsigned params_keywords(struct span list);
 
-/* Opens them. Returns 0, or -errno with `why`. Blocks. */
+/*
+ * Opens what restrictions need, and no queue, key or file of a certificate;
+ * ->tls is set before. Returns 0, or -errno with `why`. Blocks.
+ */
+MUST_USE int params_open_rules(const struct conf *c, struct why *why);
+
+/* Opens all. Returns 0, or -errno with `why`. Blocks. */
 MUST_USE int params_open(const struct conf *c, struct why *why);
 
 #endif

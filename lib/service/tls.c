@@ -278,30 +278,51 @@ put_facts(const struct params *p, enum level level, struct service_tls *tls_r)
 	tls_r->timeout = p->timeout;
 }
 
+static int
+read_server(const struct conf *c, const char *prefix, struct params *p,
+    struct service_tls *tls_r, struct why *why)
+{
+	enum level level = LEVEL_NONE;
+	int err = read_params(c, prefix, p, why);
+
+	*tls_r = (struct service_tls){ 0 };
+	if (!err)
+		err = find_level(c, prefix, p, &level, why);
+	if (err || level == LEVEL_NONE)
+		return err;
+	put_facts(p, level, tls_r);
+	/* As in Postfix: where it is a choice it is then not offered. */
+	tls_r->broken = level == LEVEL_MAY && !*p->chain_files && !*p->cert &&
+	    !*p->eccert;
+	tls_r->offered = !tls_r->broken && !p->wrapper;
+	return 0;
+}
+
+int
+service_tls_read(const struct conf *c, const char *prefix,
+    struct service_tls *tls_r, struct why *why)
+{
+	struct params p = NO_PARAMS;
+
+	return read_server(c, prefix, &p, tls_r, why);
+}
+
 int
 service_tls_open(const struct conf *c, const char *prefix, const char *alpn,
     struct service_tls *tls_r, struct why *why)
 {
-	enum level level = LEVEL_NONE;
 	struct params p = NO_PARAMS;
 	const struct role server = { tls_server_new, alpn, NULL, true };
-	int err = read_params(c, prefix, &p, why);
+	int err = read_server(c, prefix, &p, tls_r, why);
 
-	*tls_r = (struct service_tls){ 0 };
-	if (!err)
-		err = find_level(c, prefix, &p, &level, why);
-	if (err || level == LEVEL_NONE)
+	if (err || (!tls_r->broken && !tls_r->offered && !tls_r->from_start))
 		return err;
-	put_facts(&p, level, tls_r);
-	/* As in Postfix: where it is a choice it is then not offered. */
-	if (level == LEVEL_MAY && !*p.chain_files && !*p.cert && !*p.eccert) {
+	if (tls_r->broken) {
 		log_warning("no certificate for TLS: STARTTLS is not offered "
 			    "(%s)",
 		    name_of(prefix, "_tls_chain_files"));
-		tls_r->broken = true;
 		return 0;
 	}
-	tls_r->offered = !p.wrapper;
 	return open_context(c, prefix, &server, &p, tls_r->required,
 	    &tls_r->context, why);
 }

@@ -32,6 +32,13 @@ struct service_tls {
 MUST_USE int service_tls_open(const struct conf *c, const char *prefix,
     const char *alpn, struct service_tls *tls_r, struct why *why);
 
+/*
+ * The same, but reads no key and no certificate: there is no ->context. For who
+ * only wants to know what is offered. Plain.
+ */
+MUST_USE int service_tls_read(const struct conf *c, const char *prefix,
+    struct service_tls *tls_r, struct why *why);
+
 /* Of who connects; texts may be empty. */
 struct service_tls_client {
 	const char *ca_file; /* whom to trust, and a folder of these */

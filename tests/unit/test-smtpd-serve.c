@@ -105,7 +105,7 @@ backend_left(struct backend_client *c)
 void
 backend_access(const struct access_facts *facts, unsigned lists,
     struct access_verdict *verdict_r, struct buf *permits,
-    backend_note_fn *note, void *arg)
+    answers_note_fn *note, void *arg)
 {
 	struct span rcpt = facts->rcpt;
 
