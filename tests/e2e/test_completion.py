@@ -47,6 +47,8 @@ def site(make_suite):
     (["postconf", "-T", "run"], {"run-version"}, "compile-version"),
     (["postmap", "te"], {"texthash:"}, "cidr:"),
     (["postalias", "-"], {"-q", "-s"}, "texthash:"),
+    (["postexplain", ""], {"address", "session"}, "-c"),
+    (["postexplain", "session", "--cl"], {"--client", "--client-name"}, "--to"),
     (["postqueue", "-"], {"-p", "-j", "-f"}, "-d"),
     (["postsuper", "-d", "A"], {"ALL"}, "-r"),
     (["postsuper", "-"], {"-e", "-f", "-S"}, "ALL"),
@@ -65,6 +67,7 @@ def test_words_are_proposed(site, words, some, none):
 def test_it_is_installed_for_each_command(site):
     there = next(site.base.rglob("bash-completion/completions"))
     names = {p.name for p in there.iterdir()}
-    assert names == {"postalias", "postcat", "postconf", "postlock", "postlog",
-                     "postmap", "postqueue", "postrider", "postsuper"}
+    assert names == {"postalias", "postcat", "postconf", "postexplain",
+                     "postlock", "postlog", "postmap", "postqueue",
+                     "postrider", "postsuper"}
     assert all(p.read_text() == FILE.read_text() for p in there.iterdir())
