@@ -211,8 +211,12 @@ wait_for_more(struct relay *r)
 	    (wake == TASK_TIMEOUT && !worker_is_gone(r));
 }
 
-/* Both ways, until neither gets on or a few turns are over. */
-static void
+/*
+ * Both ways, until neither gets on or a few turns are over. True: neither does, and
+ * events tell when that changes. What moved last may have left records that
+ * OpenSSL has read ahead, of which no event tells.
+ */
+static bool
 move_both(struct relay *r)
 {
 	bool moves = true;
@@ -222,10 +226,11 @@ move_both(struct relay *r)
 		moves = move(r, &r->up, true) || moves;
 	}
 	if (moves)
-		r->failed = task_sleep(task_now()) == TASK_CANCELLED;
+		r->cancelled = task_sleep(task_now()) == TASK_CANCELLED;
 	else
 		tell_end(r);
-	r->failed |= is_broken(&r->up) || is_broken(&r->down);
+	r->failed = r->cancelled || is_broken(&r->up) || is_broken(&r->down);
+	return !moves;
 }
 
 static void
@@ -264,11 +269,10 @@ relay_run(struct stream *client, int worker, struct span goodbye)
 
 	must(stream_resize(client, 0, 0));
 	while (!r.failed && !r.down.ended) {
-		move_both(&r);
-		if (r.failed || r.down.ended)
-			break;
-		if (!wait_for_more(&r))
-			r.failed = true;
+		bool is_still = move_both(&r);
+
+		if (is_still && !r.failed && !r.down.ended)
+			r.failed = !wait_for_more(&r);
 	}
 	if (r.cancelled)
 		say_goodbye(&r, goodbye);
