@@ -29,7 +29,6 @@ struct acceptor {
 	const char *name;
 	struct task_wait *waits; /* the listeners, then the bell */
 	size_t n; /* listeners */
-	unsigned in_a_row; /* more than one only while there are many */
 	int64_t warned_limit;
 	int64_t warned_fds;
 };
@@ -167,10 +166,7 @@ void
 service_accept(task_fn *fn, const char *task_name)
 {
 	size_t n = frame.options.listeners_n;
-	struct acceptor ac = { .fn = fn,
-		.name = task_name,
-		.n = n,
-		.in_a_row = 1 };
+	struct acceptor ac = { .fn = fn, .name = task_name, .n = n };
 
 	bell_init(&freed, "a free session");
 	ac.waits = zalloc((n + 1) * sizeof(*ac.waits));
