@@ -13,7 +13,7 @@
 enum {
 	TAG_MAX = 64,
 	TEXT_MAX = 2048, /* of one line for people */
-	HELD_MAX = 4, /* lines */
+	HELD_MAX = 16, /* lines */
 	HELD_LEAST = LOG_PACKET_MAX / 4, /* room for one of them */
 };
 
@@ -199,13 +199,15 @@ print(const struct log_record *r)
 		return; /* there is nobody else to tell */
 }
 
-/* Records of a thread on their way; more than one only while it holds them. */
+/* Records of a thread on their way; more than one if some are held or linger. */
 static _Thread_local struct {
-	char bytes[LOG_PACKET_MAX / 2];
+	char bytes[LOG_PACKET_MAX];
 	size_t used;
 	struct iovec packets[HELD_MAX];
 	unsigned n;
 	bool hold;
+	bool linger; /* the next one may */
+	void (*arrange)(void); /* for their end */
 } out;
 
 /* Returns how many were not taken. */
@@ -231,6 +233,18 @@ send_packets(void)
 	return sent < 0 ? n : n - (unsigned)sent;
 }
 
+/* Whether the last record does not go out by now. */
+static bool
+stays(void)
+{
+	bool linger = out.linger && out.arrange;
+
+	out.linger = false;
+	if (linger && out.n == 1)
+		out.arrange();
+	return linger;
+}
+
 /* Returns how many lines were lost: this one, or some that were held. */
 static unsigned
 send_record(const struct log_record *r)
@@ -244,7 +258,8 @@ send_record(const struct log_record *r)
 	log_encode(&b, r);
 	out.packets[out.n++] = (struct iovec){ b.storage, b.n };
 	out.used += b.n;
-	return out.hold ? missing : missing + send_packets();
+	bool stay = stays() || out.hold;
+	return stay ? missing : missing + send_packets();
 }
 
 void
@@ -256,9 +271,27 @@ log_hold(void)
 void
 log_release(void)
 {
+	out.hold = false;
+	log_flush();
+}
+
+void
+log_linger(void)
+{
+	out.linger = true;
+}
+
+void
+log_on_linger(void (*arrange)(void))
+{
+	out.arrange = arrange;
+}
+
+void
+log_flush(void)
+{
 	int error = errno;
 
-	out.hold = false;
 	if (out.n > 0)
 		atomic_fetch_add(&lost, send_packets());
 	errno = error;

@@ -102,6 +102,16 @@ void log_event_as(uint8_t event, enum log_level level, const char *tag,
 void log_hold(void);
 void log_release(void);
 
+/*
+ * The next line of this thread may stay here, and go out with the thread's next
+ * or with log_flush(): no other process speaks of what it says after it. That is so
+ * only where log_on_linger() has named who calls log_flush() soon: `arrange` is
+ * called when a line stays and none did.
+ */
+void log_linger(void);
+void log_on_linger(void (*arrange)(void));
+void log_flush(void);
+
 /* The codec: a packet into `out`, and back. False: it is not one of ours. */
 void log_encode(struct buf *out, const struct log_record *r);
 MUST_USE bool log_decode(struct span packet, struct log_record *record_r);

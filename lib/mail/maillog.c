@@ -183,6 +183,7 @@ maillog_removed(struct span id)
 	struct line l = { .event = MAILLOG_REMOVED };
 
 	add(&l, LOG_FIELD_ID, id);
+	log_linger();
 	send_line(&l);
 }
 
@@ -235,6 +236,7 @@ maillog_connect(const struct log_client *c)
 	struct line l = { .event = MAILLOG_CONNECT };
 
 	add_client(&l, c);
+	log_linger();
 	send_line(&l);
 }
 
@@ -245,6 +247,7 @@ maillog_disconnect(const struct log_client *c, struct span counts)
 
 	add_client(&l, c);
 	add_if_any(&l, MAILLOG_FIELD_COUNTS, counts);
+	log_linger();
 	send_line(&l);
 }
 

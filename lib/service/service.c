@@ -20,6 +20,7 @@
 
 enum {
 	KEEP_MAX = 64 * 1024, /* for a parent that does not listen */
+	LINGER_MS = 5, /* for a line of the log, so that one call sends many */
 };
 
 struct frame frame;
@@ -360,6 +361,12 @@ asked_for_help(int argc, char **argv, const struct service_spec *spec)
 	return help_asked(argc, argv, text);
 }
 
+static void
+flush_soon(void)
+{
+	task_later(log_flush, task_after(LINGER_MS));
+}
+
 int
 service_main(int argc, char **argv, const struct service_spec *spec)
 {
@@ -391,6 +398,7 @@ service_main(int argc, char **argv, const struct service_spec *spec)
 		return EX_CONFIG;
 	}
 	frame_block_signals();
+	log_on_linger(flush_soon);
 	task_run(run, NULL);
 	frame_tell(MSG_BYE);
 	frame.parent = channel_free(frame.parent);

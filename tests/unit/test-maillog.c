@@ -4,6 +4,7 @@
 #include "mail/date.h"
 #include "mail/maillog.h"
 
+#include <sys/socket.h>
 #include <time.h>
 
 static char packet[LOG_PACKET_MAX];
@@ -355,10 +356,67 @@ logins_have_dovecots_form(void **state)
 	    SPAN("pop3(bob)<9><abc>: Disconnected: Logged out"));
 }
 
+static unsigned arranged;
+
+static void
+arrange(void)
+{
+	arranged++;
+}
+
+static bool
+was_sent(void)
+{
+	char byte;
+
+	return recv(fds[0], &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
+}
+
+/*
+ * "connect" and "removed" may wait for the next line, as nobody speaks of them
+ * after us, and go before it. Where nobody ends their wait they do not.
+ */
+static void
+some_lines_go_with_the_next(void **state)
+{
+	struct log_client visitor = { SPAN("client.example"), SPAN("192.0.2.1"),
+		0 };
+
+	(void)state;
+	log_on_linger(arrange);
+	maillog_connect(&visitor);
+	maillog_removed(SPAN("4abc"));
+	assert_int_equal(arranged, 1);
+	assert_false(was_sent());
+	log_info("next");
+	assert_span(rendered(), SPAN("connect from client.example[192.0.2.1]"));
+	assert_span(rendered(), SPAN("4abc: removed"));
+	assert_span(rendered(), SPAN("next"));
+	maillog_removed(SPAN("4abd"));
+	assert_int_equal(arranged, 2);
+	log_flush();
+	assert_span(rendered(), SPAN("4abd: removed"));
+	log_hold();
+	maillog_connect(&visitor);
+	log_release();
+	assert_span(rendered(), SPAN("connect from client.example[192.0.2.1]"));
+	log_info("no more");
+	assert_span(rendered(), SPAN("no more"));
+	for (unsigned i = 0; i < 100; i++)
+		maillog_removed(SPAN("4abe"));
+	log_flush();
+	for (unsigned i = 0; i < 100; i++)
+		assert_span(rendered(), SPAN("4abe: removed"));
+	log_on_linger(NULL);
+	maillog_removed(SPAN("4abf"));
+	assert_span(rendered(), SPAN("4abf: removed"));
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(some_lines_go_with_the_next),
 		TEST(a_delivery_is_logged_as_ever),
 		TEST(the_life_of_a_message),
 		TEST(the_life_of_a_session),
