@@ -159,6 +159,7 @@ expand_item(struct expansion *x, size_t i)
 	struct maps_form form = alias_form(x->r, item.addr);
 	struct span value, word;
 	bool whole = true, itself = false;
+	size_t words = 0;
 	enum dict_result r = maps_find(&x->r->maps[MAPS_ALIAS], &form,
 	    item.addr, x->arena, &value, &whole, x->why);
 
@@ -166,12 +167,14 @@ expand_item(struct expansion *x, size_t i)
 		return r;
 	if (item.depth >= x->r->p.recursion_limit)
 		return unreasonable(x, item.addr);
-	while (mapped_take(&value, &word)) {
+	for (; mapped_take(&value, &word); words++) {
 		if (span_ieq(word, item.addr))
 			itself = true;
 		else if (!add_result(x, item.addr, word, whole, item.depth + 1))
 			return unreasonable(x, item.addr);
 	}
+	if (words == 0)
+		return unreasonable(x, item.addr); /* nobody would get it */
 	return itself ? DICT_ABSENT : DICT_FOUND;
 }
 

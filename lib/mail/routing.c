@@ -244,6 +244,22 @@ set_transport(struct span text, struct arena *a, struct route *route_r)
 	return route_r->transport && route_r->nexthop;
 }
 
+/*
+ * What a table says (transport(5)): a transport alone goes to the recipient's
+ * domain, whatever relayhost or the class's parameter would say; a colon alone
+ * changes nothing.
+ */
+static bool
+set_mapped(struct span text, struct span domain, struct arena *a,
+    struct route *route_r)
+{
+	struct span nexthop = text, transport = span_cut(&nexthop, ':');
+
+	if (transport.n > 0 && nexthop.n == 0)
+		route_r->nexthop = arena_dup(a, domain);
+	return route_r->nexthop && set_transport(text, a, route_r);
+}
+
 /* The parameter that has a class's transport, and its value. */
 static struct step
 class_transport(const struct routing *r, enum address_class class)
@@ -318,7 +334,7 @@ routing_resolve(struct routing *r, struct span addr, struct arena *a,
 	case DICT_TEMPFAIL:
 		return DICT_TEMPFAIL;
 	case DICT_FOUND:
-		if (!set_transport(value, a, &route))
+		if (!set_mapped(value, domain, a, &route))
 			return no_room(why);
 		break;
 	case DICT_ABSENT:

@@ -12,14 +12,16 @@ static const char main_cf[] =
     "relay_domains = relay.test\n"
     "relay_recipient_maps =\n"
     "relayhost = [smart.test]:587\n"
-    "transport_maps = inline:{slow.test=slow: there.test=:[gate.test]}\n"
+    "transport_maps = inline:{slow.test=slow: there.test=:[gate.test]"
+    " keep.test=:}\n"
     "virtual_alias_domains = alias.test\n"
     "virtual_alias_maps = inline:{"
     " {one@alias.test=alice@demo.test}"
     " {two@alias.test=alice@demo.test, bob@demo.test, one@alias.test}"
     " {self@demo.test=self@demo.test, alice@demo.test}"
     " {loop@alias.test=pool@alias.test} {pool@alias.test=loop@alias.test}"
-    " {info@demo.test=alice} {@all.test=@demo.test} {bad@demo.test=a b@}}\n"
+    " {info@demo.test=alice} {@all.test=@demo.test} {bad@demo.test=a b@}"
+    " {void@demo.test=,} {part@demo.test=bob@demo.test, void@demo.test}}\n"
     "virtual_mailbox_base = /var/vmail\n"
     "virtual_mailbox_domains = demo.test\n"
     "virtual_mailbox_maps = inline:{alice@demo.test=demo/alice/"
@@ -57,7 +59,8 @@ every_address_has_a_route(void **state)
 		{ "alice", CLASS_VIRTUAL_MAILBOX, "virtual", "demo.test" },
 		{ "x@relay.test", CLASS_RELAY, "relay", "relay.test" },
 		{ "x@far.test", CLASS_DEFAULT, "smtp", "[smart.test]:587" },
-		{ "x@slow.test", CLASS_DEFAULT, "slow", "[smart.test]:587" },
+		{ "x@slow.test", CLASS_DEFAULT, "slow", "slow.test" },
+		{ "x@keep.test", CLASS_DEFAULT, "smtp", "[smart.test]:587" },
 		{ "x@there.test", CLASS_DEFAULT, "smtp", "[gate.test]" },
 	};
 
@@ -132,6 +135,8 @@ aliases_expand(void **state)
 		{ "x+y@all.test", DICT_FOUND, "x+y@demo.test " },
 		{ "loop@alias.test", DICT_TEMPFAIL, "" },
 		{ "bad@demo.test", DICT_TEMPFAIL, "" },
+		{ "void@demo.test", DICT_TEMPFAIL, "" },
+		{ "part@demo.test", DICT_TEMPFAIL, "" },
 	};
 
 	(void)state;
