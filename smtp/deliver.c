@@ -21,6 +21,8 @@ struct round {
 	    last; /* why the last server, or the list of them, failed */
 	struct policy policy;
 	bool talked; /* a server listened to what we have: the next hop lives */
+	bool asked; /* ->last is of a server, or of a list of them */
+	bool fallback; /* it is a fallback's turn */
 };
 
 static struct link idle; /* connections, those used last are last */
@@ -157,6 +159,7 @@ ask(struct round *r, const struct host *h)
 	mail_reopen(&r->job->mail);
 	if (r->connection)
 		r->connection = connection_quit(r->connection);
+	r->asked = true;
 	do {
 		struct connection *c = connection_open(r->job, h, &policy,
 		    &r->last);
@@ -180,16 +183,31 @@ ask(struct round *r, const struct host *h)
 	return true;
 }
 
+/* That one has no servers does not mean that those that were down have none. */
+static void
+note_fault(struct round *r, const struct fault *f)
+{
+	if (r->asked && f->fate == SMTP_BOUNCED && r->last.fate == SMTP_SOFT) {
+		log_info("%s", f->text);
+		return;
+	}
+	r->last = *f;
+	r->asked = true;
+}
+
 static void
 ask_all(struct round *r, const struct target *t)
 {
 	struct arena *a CLEANUP(arena_freep) = arena_new(JOB_MEMORY_MAX);
 	struct host *list;
 	int64_t sessions = 0;
+	struct fault fault;
 	size_t n;
 
-	if (!hosts_of(t, a, &list, &n, &r->last))
+	if (!hosts_of(t, a, &list, &n, &fault)) {
+		note_fault(r, &fault);
 		return;
+	}
 	if (params.mx_address_limit > 0 && n > (size_t)params.mx_address_limit)
 		n = (size_t)params.mx_address_limit;
 	for (size_t i = 0; i < n && !is_over(r); i++) {
@@ -219,14 +237,36 @@ ask_targets(struct round *r, struct span list)
 	}
 }
 
+/* The parameter that names servers which are not there, or NULL: the address does. */
+static const char *
+to_blame(const struct round *r)
+{
+	if (r->last.fate != SMTP_BOUNCED)
+		return NULL;
+	if (r->fallback)
+		return params.lmtp ? "lmtp_fallback_relay"
+				   : "smtp_fallback_relay";
+	return !params.lmtp && *params.relayhost &&
+		span_ieq(r->job->nexthop, span_str(params.relayhost))
+	    ? "relayhost"
+	    : NULL;
+}
+
 /* Who could not be asked has the last server's fault. */
 static void
 conclude(struct round *r)
 {
 	struct job *j = r->job;
+	const char *parameter = to_blame(r);
 
 	if (mail_undecided(&j->mail) == 0)
 		return;
+	/* All mail goes there: the administrator's fault is nobody's bounce. */
+	if (parameter) {
+		log_warning("%s configuration problem", parameter);
+		r->last.fate = SMTP_SOFT;
+		snprintf(r->last.dsn, sizeof(r->last.dsn), "4.3.5");
+	}
 	mail_decide(&j->mail, r->last.fate, r->last.dsn, r->last.text);
 	if (!r->talked && r->last.fate == SMTP_SOFT)
 		j->dead = arena_dup(j->arena, span_str(r->last.text));
@@ -272,7 +312,8 @@ run(struct round *r)
 	fault_set(&r->last, SMTP_SOFT, "4.3.5", "no next hop");
 	use_idle(r);
 	ask_targets(r, r->job->nexthop);
-	if (!is_over(r))
+	r->fallback = !is_over(r) && *params.fallback;
+	if (r->fallback)
 		ask_targets(r, span_str(params.fallback));
 	conclude(r);
 }

@@ -40,6 +40,7 @@ static const struct row rows[] = {
 	SAME(CONF_LIST, known_ports, "known_tcp_ports"),
 	SAME(CONF_LIST, protocols, "inet_protocols"),
 	SAME(CONF_STR, delimiters, "recipient_delimiter"),
+	SAME(CONF_STR, relayhost, "relayhost"),
 	SAME(CONF_LIST, interfaces, "inet_interfaces"),
 	SAME(CONF_BOOL, no_conversion, "disable_mime_output_conversion"),
 	EACH(CONF_STR, helo_name, "smtp_helo_name", "lmtp_lhlo_name"),

@@ -18,6 +18,7 @@ struct params {
 	bool lmtp;
 	const char *myhostname;
 	const char *helo_name;
+	const char *relayhost;
 	const char *fallback;
 	const char *tcp_port;
 	const char *known_ports;

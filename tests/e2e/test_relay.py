@@ -600,6 +600,28 @@ def test_names_without_servers(make_suite, records, dsn, status, text):
         assert outcome(a) == (dsn, status, text)
 
 
+@pytest.mark.parametrize("params, hop, parameter, dsn", [
+    ({"relayhost": "gone.test"}, None, "relayhost", "4.3.5"),
+    ({"smtp_fallback_relay": "gone.test"}, "gone2.test",
+     "smtp_fallback_relay", "4.3.5"),
+    # Down, and no other: it is the first one's fault.
+    ({"smtp_fallback_relay": "gone.test"}, "down.test", None, "4.4.1"),
+])
+def test_what_the_administrator_mistyped_bounces_nobodys_mail(
+        make_suite, params, hop, parameter, dsn):
+    a = with_smtp(make_suite(), **params)
+    if hop:
+        a.set(default_transport=f"smtp:{hop}")
+    with NameServer(a.addr, PORT_BASE + 53,
+                    {("down.test", "A"): [own_address()]}):
+        a.start()
+        a.send(MESSAGE, to="x@b.test", bind=OURS)
+        assert outcome(a)[:2] == (dsn, "deferred")
+        if parameter:
+            a.trouble_is_expected = True
+            a.log.wait(f"warning: {parameter} configuration problem$")
+
+
 def test_a_server_of_less_preference_is_asked_when_the_first_is_down(
         make_suite):
     a = with_smtp(make_suite())
