@@ -53,6 +53,7 @@ struct cache {
 	const char *domain;
 	const char *networks;
 	const char *number; /* of this process */
+	bool in_domain; /* the domain is being worked out */
 };
 
 struct conf {
@@ -276,16 +277,24 @@ own_hostname(const struct conf *c)
 	return c->cache->hostname;
 }
 
+/* Of myhostname; of the machine's own name if that asks for the domain itself. */
 static const char *
 own_domain(const struct conf *c)
 {
+	struct cache *cache = c->cache;
+	const char *host = NULL;
 	struct why why;
-	const char *host = conf_get(c, "myhostname", &why);
 
-	if (!c->cache->domain)
-		c->cache->domain = dup_in(c->cache->arena,
-		    defaults_domain(span_str(host ? host : own_hostname(c))));
-	return c->cache->domain;
+	if (cache->domain)
+		return cache->domain;
+	if (!cache->in_domain) {
+		cache->in_domain = true;
+		host = conf_get(c, "myhostname", &why);
+		cache->in_domain = false;
+	}
+	cache->domain = dup_in(cache->arena,
+	    defaults_domain(span_str(host ? host : own_hostname(c))));
+	return cache->domain;
 }
 
 static const char *

@@ -189,6 +189,30 @@ overrides_win(void **state)
 	temp_remove(dir, files);
 }
 
+/* Whichever is asked first: both go back to the name of the machine. */
+static void
+a_name_may_be_of_its_own_domain(void **state)
+{
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		const char *dir = temp_dir();
+		struct why why;
+		struct conf *c = load(dir, "myhostname = mail.$mydomain\n",
+		    &why);
+		char want[512];
+
+		assert_non_null(c);
+		assert_non_null(
+		    conf_get(c, first ? "mydomain" : "myhostname", &why));
+		snprintf(want, sizeof(want), "mail.%s",
+		    conf_get(c, "mydomain", &why));
+		assert_string_equal(conf_get(c, "myhostname", &why), want);
+		assert_true(strlen(want) > strlen("mail."));
+		conf_free(c);
+		temp_remove(dir, files);
+	}
+}
+
 /* Each is told in one line, with its place and what is allowed. */
 static const struct {
 	const char *text;
@@ -561,6 +585,7 @@ main(void)
 		TEST(parameters_become_a_struct),
 		TEST(a_transport_inherits),
 		TEST(overrides_win),
+		TEST(a_name_may_be_of_its_own_domain),
 		TEST(faults_name_file_and_line),
 		TEST(services_name_file_and_line),
 		TEST(services_are_read),
