@@ -145,10 +145,10 @@ void box_unlock(struct box *b);
 void box_make_name(struct store *s, char name[NAME_SIZE]);
 
 /*
- * Removes from new/ what is shorter than its name says: it was renamed, but not
- * synced, when the machine stopped; so qmgr never heard of it and sends it again.
- * And takes out of cur/ what is shorter, of the UIDs given last. Once for each
- * boot, under the lock; `f` is as the boot before left it.
+ * Moves to tmp/ what is shorter than its name says, of the UIDs given last: it was
+ * renamed, but not synced, when the machine stopped. What was in new/ qmgr never
+ * heard of, and sends it again. Once for each boot, under the lock; `f` is as the
+ * boot before left it.
  */
 void box_sweep(struct box *b, const struct uidfile *f);
 

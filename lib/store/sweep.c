@@ -1,7 +1,6 @@
 #include "store/box.h"
 
 #include "base/log.h"
-#include "base/scan.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,53 +9,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The size that a name of ours tells, "...,S=123,W=130,P1.2". */
+/* Whether its UID is among those that may have been given just before the end. */
 static bool
-take_size(const char *name, uint64_t *size_r)
+is_young(const struct maildir_name *n, const struct uidfile *f)
 {
-	const char *at = strstr(name, ",S=");
-	struct span s = { at, at ? strlen(at) : 0 };
-
-	return at && strstr(at, ",P") && take_text(&s, SPAN(",S=")) &&
-	    take_number(&s, INT64_MAX, size_r) && take_char(&s, ',');
-}
-
-static void
-sweep_one(struct box *b, const char *name)
-{
-	struct stat st;
-	uint64_t size;
-
-	if (!take_size(name, &size) ||
-	    fstatat(b->new, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode) || (uint64_t)st.st_size >= size)
-		return;
-	log_warning("%.*snew/%s was being delivered when the machine stopped, "
-		    "and is removed: it is delivered again",
-	    (int)b->path_n, b->path, name);
-	unlinkat(b->new, name, 0);
+	return n->uidvalidity == f->uidvalidity &&
+	    (uint64_t)n->uid + UIDFILE_BLOCK >= f->reserved;
 }
 
 /*
- * In cur/ only what is young may go, since a user's program may have made an old
- * file shorter; and it goes to tmp/.
+ * Only what is young may go, since a user's program may have made an old file
+ * shorter; and it goes to tmp/, where it can be found.
  */
 static void
-sweep_young(struct box *b, const char *name, const struct uidfile *f)
+sweep_one(struct box *b, int folder, const char *in, const char *name,
+    const struct uidfile *f)
 {
 	struct maildir_name n;
 	struct stat st;
 
 	maildir_name_read(span_str(name), &n);
-	if (n.uidvalidity != f->uidvalidity || !n.has_size ||
-	    (uint64_t)n.uid + UIDFILE_BLOCK < f->reserved ||
-	    fstatat(b->cur, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (!is_young(&n, f) || !n.has_size ||
+	    fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(st.st_mode) || (uint64_t)st.st_size >= n.size)
 		return;
-	log_warning("%.*scur/%s was being written when the machine stopped, "
+	log_warning("%.*s%s/%s was being written when the machine stopped, "
 		    "and is in tmp/ now",
-	    (int)b->path_n, b->path, name);
-	renameat(b->cur, name, b->tmp, name);
+	    (int)b->path_n, b->path, in, name);
+	renameat(folder, name, b->tmp, name);
 }
 
 static DIR *
@@ -70,19 +50,21 @@ open_dir(int folder)
 	return dir;
 }
 
+static void
+sweep_folder(struct box *b, int folder, const char *in, const struct uidfile *f)
+{
+	const struct dirent *e;
+	DIR *dir = open_dir(folder);
+
+	while (dir && (e = readdir(dir)))
+		sweep_one(b, folder, in, e->d_name, f);
+	if (dir)
+		closedir(dir);
+}
+
 void
 box_sweep(struct box *b, const struct uidfile *f)
 {
-	const struct dirent *e;
-	DIR *dir = open_dir(b->new);
-
-	while (dir && (e = readdir(dir)))
-		sweep_one(b, e->d_name);
-	if (dir)
-		closedir(dir);
-	dir = open_dir(b->cur);
-	while (dir && (e = readdir(dir)))
-		sweep_young(b, e->d_name, f);
-	if (dir)
-		closedir(dir);
+	sweep_folder(b, b->new, "new", f);
+	sweep_folder(b, b->cur, "cur", f);
 }
