@@ -397,8 +397,10 @@ learn(struct scan *s, struct entry *e, struct maildir_name *m)
 		return -errno;
 	e->row.date = st.st_mtim.tv_sec;
 	e->time = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	if (!m->has_size)
-		m->size = (uint64_t)st.st_size;
+	/* Who else names a size may mean another: before it was compressed. */
+	m->has_wire = m->has_wire && m->has_size &&
+	    m->size == (uint64_t)st.st_size;
+	m->size = (uint64_t)st.st_size;
 	m->has_size = true;
 	if (!m->has_wire) {
 		int err = count_wire(folder_of(s, e), name, &m->wire);
@@ -465,8 +467,10 @@ settle_entry(struct scan *s, struct entry *e, bool move_new)
 
 static void
 put_entry(struct scan *s, struct entry *e)
+	uint64_t told = m.size;
 {
 	struct change *c = s->c;
+	named = named && m.size == told;
 	const struct mbox_message *old = find_row(s, e->row.uid);
 	char known[NAME_SIZE];
 
