@@ -50,23 +50,52 @@ change_set_time(struct store *s, struct box *b, int folder)
 	return kept;
 }
 
-static void
-note_times(struct change *c)
+static int
+folder_of(const struct change *c, bool in_new)
 {
-	bool many = c->touched[0] + c->touched[1] > CHANGE_FEW;
+	return in_new ? c->b->new : c->b->cur;
+}
 
-	if (c->touched[0])
-		c->h.new_time = many ? 0
-				     : change_set_time(c->s, c->b, c->b->new);
-	if (c->touched[1])
-		c->h.cur_time = many ? 0
-				     : change_set_time(c->s, c->b, c->b->cur);
+static int64_t *
+time_of(struct change *c, bool in_new)
+{
+	return in_new ? &c->h.new_time : &c->h.cur_time;
 }
 
 void
-change_touch(struct change *c, bool in_new)
+change_before(struct change *c, bool in_new)
 {
-	c->touched[in_new ? 0 : 1]++;
+	int64_t *known = time_of(c, in_new);
+
+	if (*known && *known != change_time(folder_of(c, in_new)))
+		*known = 0;
+}
+
+void
+change_after(struct change *c, bool in_new)
+{
+	int64_t *known = time_of(c, in_new);
+
+	if (++c->touched > CHANGE_FEW)
+		*known = 0;
+	if (*known)
+		*known = change_set_time(c->s, c->b, folder_of(c, in_new));
+}
+
+int
+change_rename(struct change *c, bool from_new, const char *old, bool to_new,
+    const char *new)
+{
+	change_before(c, from_new);
+	if (to_new != from_new)
+		change_before(c, to_new);
+	if (renameat(folder_of(c, from_new), old, folder_of(c, to_new), new) <
+	    0)
+		return -errno;
+	change_after(c, from_new);
+	if (to_new != from_new)
+		change_after(c, to_new);
+	return 0;
 }
 
 uint64_t
@@ -114,12 +143,12 @@ change_flags(struct change *c, struct mbox_message *row, uint32_t flags)
 	n.flags = flags;
 	if (!maildir_name_put(new, &n, false))
 		return -ENAMETOOLONG;
-	if ((in_new || strcmp(old, new) != 0) &&
-	    renameat(in_new ? c->b->new : c->b->cur, old, c->b->cur, new) < 0)
-		return -errno;
-	change_touch(c, false);
-	if (in_new)
-		change_touch(c, true);
+	if (in_new || strcmp(old, new) != 0) {
+		int err = change_rename(c, in_new, old, false, new);
+
+		if (err)
+			return err;
+	}
 	if (row->flags != flags)
 		row->modseq = change_modseq(c);
 	row->flags = flags;
@@ -174,9 +203,10 @@ change_land(struct change *c, const char *tmp, const struct mbox_message *row,
 
 	if (!maildir_name_put(name_r, &n, false))
 		return -ENAMETOOLONG;
+	change_before(c, false);
 	if (renameat(c->b->tmp, tmp, c->b->cur, name_r) < 0)
 		return -errno;
-	change_touch(c, false);
+	change_after(c, false);
 	put.modseq = change_modseq(c);
 	index_put_row(&c->t, &c->h, &put);
 	index_put_name(&c->t, c->h.id, put.uid, name_r);
@@ -227,7 +257,7 @@ begin_txn(struct change *c, unsigned flags)
 		if (err)
 			break;
 		c->modseq = 0;
-		c->touched[0] = c->touched[1] = 0;
+		c->touched = 0;
 		err = bring_up_to_date(c, flags);
 		if (!err && !c->t.bad)
 			return 0;
@@ -256,10 +286,8 @@ change_begin(struct store *s, struct box *b, unsigned flags, struct change *c_r)
 void
 change_end(struct change *c, bool keep)
 {
-	if (keep) {
-		note_times(c);
+	if (keep)
 		index_put_header(&c->t, box_name(c->b), &c->h);
-	}
 	/* What could not be kept is read again: the times do not fit. */
 	if (index_end(&c->t, keep) < 0 || !keep)
 		(void)change_set_time(c->s, c->b, c->b->cur);

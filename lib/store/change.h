@@ -4,13 +4,15 @@
  *
  * All that changes a mailbox goes this way: change_begin() takes the lock, reads
  * the folders if anything foreign was done to them, and leaves a transaction
- * open; the caller changes files, and rows in the transaction; change_end() notes
+ * open; the caller changes files, and rows in the transaction; change_end() puts
  * the folders' times, commits and unlocks. A crash in between leaves folders whose
  * times are not those of the index: the next one reads them.
  *
- * THE TIME OF A FOLDER is set by us after each change, to the nanosecond, so that
- * it is like no other, whatever the grain of the file system's own. Who changes
- * many files does not: see change_touch().
+ * THE TIME OF A FOLDER is set by us right after each change, to the nanosecond, so
+ * that it is like no other, whatever the grain of the file system's own; and right
+ * before the next one it has to be that still. If it is not, somebody else was
+ * there, and the index says that it does not know: 0. So it does after many
+ * changes, which would cost more than to read the folder once.
  */
 #ifndef STORE_CHANGE_H
 #define STORE_CHANGE_H
@@ -35,7 +37,7 @@ struct change {
 	bool uf_changed; /* to be written, and with ->uf_sync synced, by */
 	bool uf_sync; /* change_save_uid() before a UID is used */
 	uint64_t modseq; /* of this change; 0: none yet */
-	unsigned touched[2]; /* files changed in new/ and cur/ */
+	unsigned touched; /* files changed in new/ and cur/ */
 };
 
 /* Returns 0, -ESTALE, or -errno: nothing is locked then. */
@@ -51,8 +53,13 @@ void change_end(struct change *c, bool keep);
 /* The MODSEQ of this change. */
 uint64_t change_modseq(struct change *c);
 
-/* A file in new/ or cur/ came, went, or was renamed. */
-void change_touch(struct change *c, bool in_new);
+/* A file in new/ or cur/ will come or go; and it did. */
+void change_before(struct change *c, bool in_new);
+void change_after(struct change *c, bool in_new);
+
+/* Renames a file, between the two. Returns 0 or -errno. */
+MUST_USE int change_rename(struct change *c, bool from_new, const char *old,
+    bool to_new, const char *new);
 
 /* Takes a UID. It may be used when change_save_uid() has returned 0. */
 uint32_t change_take_uid(struct change *c);

@@ -258,7 +258,8 @@ find_date(struct landing *l, const char *name)
 
 /*
  * Puts the message into the index, if there is one. That this fails is no harm:
- * the time of new/ is then another than the index has.
+ * the time of new/ is then another than the index has. It gets that time at once:
+ * to begin the transaction may take a while, in which others come by.
  */
 static void
 note_in_index(struct store *s, struct landing *l, const char *name,
@@ -267,6 +268,7 @@ note_in_index(struct store *s, struct landing *l, const char *name,
 	struct index_txn t;
 	struct index_header h;
 	struct index *ix = box_index(s, l->box, false);
+	int64_t after = ix ? change_set_time(s, l->box, l->box->new) : 0;
 
 	if (!ix || !find_date(l, name) || index_begin(ix, true, &t) < 0)
 		return;
@@ -285,7 +287,7 @@ note_in_index(struct store *s, struct landing *l, const char *name,
 		index_put_name(&t, h.id, row.uid, name);
 		h.uidnext = row.uid + 1;
 		if (h.new_time == before)
-			h.new_time = change_set_time(s, l->box, l->box->new);
+			h.new_time = after;
 		index_put_header(&t, box_name(l->box), &h);
 	}
 	if (index_end(&t, keep) < 0)

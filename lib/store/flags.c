@@ -116,9 +116,10 @@ expunge_one(struct change *c, struct mbox_message *row, void *arg)
 		return 0;
 	if (!index_get_name(&c->t, c->h.id, row->uid, name))
 		return -ENOENT;
+	change_before(c, in_new);
 	if (unlinkat(in_new ? c->b->new : c->b->cur, name, 0) < 0)
 		return -errno;
-	change_touch(c, in_new);
+	change_after(c, in_new);
 	change_modseq(c);
 	index_remove_row(&c->t, &c->h, row->uid);
 	return 0;

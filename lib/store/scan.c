@@ -135,6 +135,16 @@ read_folder(struct scan *s, int folder, bool in_new)
 	return err;
 }
 
+/* A time that is young may be that of a later change, too: it gets its own. */
+static int64_t
+sure_time(struct change *c, int folder)
+{
+	int64_t old = clock_wall() * 1000 - YOUNG;
+	int64_t at = change_time(folder);
+
+	return at > old ? change_set_time(c->s, c->b, folder) : at;
+}
+
 /* A rename while a folder is read can hide a file: then it is read again. */
 static int
 read_folders(struct scan *s)
@@ -142,7 +152,8 @@ read_folders(struct scan *s)
 	struct box *b = s->c->b;
 
 	for (unsigned i = 0; i < READ_TRIES; i++) {
-		int64_t new = change_time(b->new), cur = change_time(b->cur);
+		int64_t new = sure_time(s->c, b->new);
+		int64_t cur = sure_time(s->c, b->cur);
 		s->n = s->names_n = 0;
 		int err = read_folder(s, b->new, true);
 		if (!err)
@@ -430,11 +441,9 @@ rename_entry(struct scan *s, struct entry *e, struct maildir_name *m,
 		if (!maildir_name_put(name, m, in_new))
 			return -ENAMETOOLONG;
 	}
-	if (renameat(folder_of(s, e), name_of(s, e),
-		in_new ? s->c->b->new : s->c->b->cur, name) < 0)
-		return -errno;
-	change_touch(s->c, e->in_new);
-	change_touch(s->c, in_new);
+	int err = change_rename(s->c, e->in_new, name_of(s, e), in_new, name);
+	if (err)
+		return err;
 	e->in_new = in_new;
 	set_name(s, e, name);
 	return 0;
@@ -458,8 +467,10 @@ settle_entry(struct scan *s, struct entry *e, bool move_new)
 	}
 	bool named = m.uidvalidity == s->c->uf.uidvalidity &&
 	    m.uid == e->row.uid && m.has_size && m.has_wire;
+	uint64_t told = m.size;
 	if (!old || !named)
 		err = learn(s, e, &m);
+	named = named && m.size == told;
 	if (!err && (!named || (move_new && e->in_new)))
 		err = rename_entry(s, e, &m, move_new);
 	return err;
@@ -467,10 +478,8 @@ settle_entry(struct scan *s, struct entry *e, bool move_new)
 
 static void
 put_entry(struct scan *s, struct entry *e)
-	uint64_t told = m.size;
 {
 	struct change *c = s->c;
-	named = named && m.size == told;
 	const struct mbox_message *old = find_row(s, e->row.uid);
 	char known[NAME_SIZE];
 
@@ -580,18 +589,6 @@ load_rows(struct scan *s)
 	return index_rows(&c->t, &c->h, s->rows);
 }
 
-/* A time that is young may be that of a later change, too: it gets its own. */
-static void
-make_times_sure(struct change *c)
-{
-	int64_t old = clock_wall() * 1000 - YOUNG;
-
-	if (c->h.new_time > old)
-		change_touch(c, true);
-	if (c->h.cur_time > old)
-		change_touch(c, false);
-}
-
 int
 change_scan(struct change *c, bool valid, bool move_new)
 {
@@ -606,8 +603,6 @@ change_scan(struct change *c, bool valid, bool move_new)
 		c->h.uidnext = c->uf.next;
 	if (s.again)
 		c->h.new_time = c->h.cur_time = 0;
-	else
-		make_times_sure(c);
 	free(s.entries);
 	free(s.names);
 	free(s.rows);
