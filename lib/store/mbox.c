@@ -16,7 +16,7 @@ struct look {
 };
 
 static int
-read_index(struct mbox *m, struct index *ix, struct look *l)
+read_index(struct mbox *m, struct index *ix, struct look *l, bool anyway)
 {
 	struct index_txn t;
 	int err = index_begin(ix, false, &t);
@@ -24,7 +24,7 @@ read_index(struct mbox *m, struct index *ix, struct look *l)
 	if (err)
 		return err;
 	err = index_get_header(&t, box_name(m->b), &l->h);
-	if (!err && !change_is_fresh(m->b, &l->h))
+	if (!err && !anyway && !change_is_fresh(m->b, &l->h))
 		err = -ESTALE;
 	if (!err && (l->h.id != m->id || l->h.modseq != m->modseq)) {
 		l->rows = zalloc((l->h.messages + 1) * sizeof(*l->rows));
@@ -61,7 +61,10 @@ has_work(const struct mbox *m, const struct index_header *h)
 	return !m->read_only && (h->in_new || h->first_recent < h->uidnext);
 }
 
-/* A fresh look at the index, whatever has to be done for it. */
+/*
+ * A fresh look at the index, whatever has to be done for it. Of a mailbox that
+ * changes all the time what was known last is shown, which tidy() has left.
+ */
 static int
 look(struct mbox *m, struct look *l)
 {
@@ -76,15 +79,14 @@ look(struct mbox *m, struct look *l)
 			return -ENOENT;
 		free(l->rows);
 		l->rows = NULL;
-		err = ix ? read_index(m, ix, l) : -ESTALE;
+		err = ix ? read_index(m, ix, l, i + 1 == MBOX_TRIES) : -ESTALE;
 		if (!err && !(i == 0 && has_work(m, &l->h)))
 			return 0;
 		int again = tidy(m);
 		if (again)
 			return again;
 	}
-	/* A folder that changes all the time: what is known is shown. */
-	return err == -ESTALE && l->h.id ? 0 : err;
+	return err;
 }
 
 const struct keywords *

@@ -1,8 +1,12 @@
 #include "mail.h"
 
+#include "store/box.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 static const struct span hello = SPAN_INIT("Subject: x\n\nhello\n");
 
@@ -341,6 +345,126 @@ foreign_files_get_uids_and_sizes(void **state)
 	mail_close();
 }
 
+/* The only file of a folder whose name begins so; NULL: there is none. */
+static const char *
+find_in(const char *folder, const char *head)
+{
+	static char name[256];
+	DIR *d = opendir(spool_path(folder));
+	const struct dirent *e;
+	bool found = false;
+
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.' &&
+		    strncmp(e->d_name, head, strlen(head)) == 0) {
+			assert_false(found);
+			found = true;
+			snprintf(name, sizeof(name), "%s", e->d_name);
+		}
+	closedir(d);
+	return found ? name : NULL;
+}
+
+static void
+cut_file(const char *folder)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, find_in(folder, ""));
+	assert_int_equal(truncate(spool_path(path), 3), 0);
+}
+
+static void
+boot_again(void)
+{
+	mail_store->boot[0] = mail_store->boot[0] == '0' ? '1' : '0';
+	mail_deliver("alice/", hello);
+}
+
+/* What the machine's end has cut is out of sight, and can be found. */
+static void
+half_a_mail_is_in_tmp_after_a_boot(void **state)
+{
+	struct mbox *m;
+
+	(void)state;
+	mail_open(SPAN(""));
+	mail_deliver("alice/", hello);
+	cut_file("mail/alice/new");
+	boot_again();
+	assert_non_null(find_in("mail/alice/tmp", ""));
+	mail_open_box("INBOX", 0, &m);
+	assert_int_equal(count(m), 1);
+	mbox_close(m);
+	mail_close();
+}
+
+/* Dovecot's zlib plugin names the size that a mail had before. */
+static void
+a_size_that_others_told_removes_nothing(void **state)
+{
+	struct mbox *m;
+
+	(void)state;
+	mail_open(SPAN(""));
+	put_file("new/1.new,S=9999,W=10099");
+	put_file("cur/2.cur,S=9999,W=10099:2,S");
+	mail_open_box("INBOX", MBOX_READ_ONLY, &m);
+	assert_int_equal(count(m), 2);
+	assert_int_equal(mbox_messages(m, &(size_t){ 0 })[0].size, hello.n + 3);
+	mbox_close(m);
+	boot_again();
+	assert_null(find_in("mail/alice/tmp", ""));
+	assert_non_null(find_in("mail/alice/new", "1.new"));
+	mail_open_box("INBOX", 0, &m);
+	assert_int_equal(count(m), 3);
+	mbox_close(m);
+	mail_close();
+}
+
+static atomic_bool is_enough;
+
+/* As if somebody else came by all the time. */
+static void *
+touch_cur(void *arg)
+{
+	struct timespec t[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	int fd = open(spool_path("mail/alice/cur"), O_RDONLY | O_DIRECTORY);
+
+	(void)arg;
+	while (!is_enough) {
+		t[1].tv_nsec = (t[1].tv_nsec + 1) % 1000000000;
+		(void)!futimens(fd, t);
+	}
+	close(fd);
+	return NULL;
+}
+
+/* Not an empty mailbox, which a client that syncs would take for the truth. */
+static void
+a_mailbox_that_never_stands_still_is_shown(void **state)
+{
+	struct mbox *m;
+	pthread_t other;
+
+	(void)state;
+	mail_open(SPAN(""));
+	for (int i = 0; i < 3; i++)
+		mail_deliver("alice/", hello);
+	mail_open_box("INBOX", 0, &m);
+	mbox_close(m);
+	is_enough = false;
+	assert_int_equal(pthread_create(&other, NULL, touch_cur, NULL), 0);
+	for (int i = 0; i < 50; i++) {
+		mail_open_box("INBOX", 0, &m);
+		assert_int_equal(count(m), 3);
+		mbox_close(m);
+	}
+	is_enough = true;
+	pthread_join(other, NULL);
+	mail_close();
+}
+
 static void
 an_index_that_is_gone_changes_nothing(void **state)
 {
@@ -648,6 +772,9 @@ main(void)
 		SPOOL_TEST(appended_text_is_kept_with_lf),
 		SPOOL_TEST(copies_keep_flags_and_keywords_by_name),
 		SPOOL_TEST(foreign_files_get_uids_and_sizes),
+		SPOOL_TEST(a_mailbox_that_never_stands_still_is_shown),
+		SPOOL_TEST(half_a_mail_is_in_tmp_after_a_boot),
+		SPOOL_TEST(a_size_that_others_told_removes_nothing),
 		SPOOL_TEST(an_index_that_is_gone_changes_nothing),
 		SPOOL_TEST(dovecots_numbers_go_on),
 		SPOOL_TEST(folders_are_listed_renamed_and_deleted),
