@@ -261,11 +261,11 @@ begin_txn(struct change *c, unsigned flags)
 		err = bring_up_to_date(c, flags);
 		if (!err && !c->t.bad)
 			return 0;
-		bool bad = c->t.bad;
+		bool damaged = c->t.bad && !c->t.failed;
 		int end = index_end(&c->t, false);
-		if (!bad && end == 0)
+		err = end ? end : err;
+		if (!damaged)
 			break;
-		err = -EIO;
 	}
 	return err;
 }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ enum {
 	GATE_TRIES = 1000, /* of 10 ms */
 	GATE_PAUSE = 10,
 	READERS = 1024,
+	LOCK_SIZE = 16384 + READERS * 64, /* of LMDB's lock file, at least */
 	STAMP_SIZE = 64,
 	LOOK_EVERY = 1000, /* ms */
 };
@@ -30,6 +32,8 @@ enum {
 
 static const char folder_name[] = "postrider-index";
 static const char data_name[] = "data.mdb";
+static const char lock_name[] = "lock.mdb";
+static const char damaged_name[] = "damaged.mdb";
 
 struct index {
 	struct link link;
@@ -143,13 +147,37 @@ has_stamp(int fd, const char *boot)
 	    memcmp(want, have, sizeof(want)) == 0;
 }
 
+/*
+ * LMDB makes its lock file long and writes to it as to memory: on a full disk that
+ * is the end of the process. So it gets its blocks before.
+ */
 static int
-begin_anew(struct index *ix)
+make_lock_file(struct index *ix)
+{
+	static const char zero[4096];
+	int fd = openat(ix->folder, lock_name,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int err = fd < 0 ? -errno : 0;
+
+	for (size_t n = 0; !err && n < LOCK_SIZE; n += sizeof(zero))
+		if (write(fd, zero, sizeof(zero)) != sizeof(zero))
+			err = errno ? -errno : -ENOSPC;
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 && err)
+		unlinkat(ix->folder, lock_name, 0);
+	return err;
+}
+
+/* One that is `damaged` is kept, for whoever wants to know why; just one. */
+static int
+begin_anew(struct index *ix, bool damaged)
 {
 	char stamp[STAMP_SIZE];
-	const char *const gone[] = { "lock.mdb", data_name };
+	const char *const gone[] = { lock_name, data_name };
 
-	renameat(ix->folder, data_name, ix->folder, "damaged.mdb");
+	if (damaged)
+		renameat(ix->folder, data_name, ix->folder, damaged_name);
 	for (size_t i = 0; i < COUNT_OF(gone); i++)
 		if (unlinkat(ix->folder, gone[i], 0) < 0 && errno != ENOENT)
 			return -errno;
@@ -157,7 +185,7 @@ begin_anew(struct index *ix)
 	if (pwrite(ix->open_fd, stamp, sizeof(stamp), OPEN_STAMP) !=
 	    sizeof(stamp))
 		return errno ? -errno : -EIO;
-	return 0;
+	return make_lock_file(ix);
 }
 
 static int
@@ -248,9 +276,24 @@ open_files(struct index *ix, bool is_shared)
 	return 0;
 }
 
+/* On a full disk at the cost of what was kept. */
+static int
+make_anew(struct index *ix, bool damaged)
+{
+	int err = begin_anew(ix, damaged);
+
+	if (!err)
+		err = open_files(ix, false);
+	if ((err != -ENOSPC && err != -EDQUOT) ||
+	    unlinkat(ix->folder, damaged_name, 0) < 0)
+		return err;
+	err = begin_anew(ix, false);
+	return err ? err : open_files(ix, false);
+}
+
 /* With the gate closed, and our byte in place before LMDB sees the file. */
 static int
-open_env(struct index *ix, bool anew)
+open_env(struct index *ix, bool damaged)
 {
 	struct stat st;
 	bool there = is_ours(ix->folder, data_name, &st);
@@ -260,18 +303,15 @@ open_env(struct index *ix, bool anew)
 	if (dead)
 		log_warning("an index of mail was in use when a process died, "
 			    "and is made anew");
-	anew = anew || dead || !there || !has_stamp(ix->open_fd, ix->boot) ||
-	    (!shared && !is_sound(ix));
-	int err = anew ? begin_anew(ix) : 0;
+	bool anew = damaged || dead || !there ||
+	    !has_stamp(ix->open_fd, ix->boot);
+	if (!anew && !shared)
+		anew = damaged = !is_sound(ix);
+	int err = take_slot(ix);
 	if (!err)
-		err = take_slot(ix);
-	if (!err)
-		err = open_files(ix, shared && !anew);
-	if (err == -EBADMSG && !anew) {
-		err = begin_anew(ix);
-		if (!err)
-			err = open_files(ix, false);
-	}
+		err = anew ? make_anew(ix, damaged) : open_files(ix, shared);
+	if (err == -EBADMSG && !anew)
+		err = make_anew(ix, true);
 	if (!err && !is_ours(ix->folder, data_name, &st))
 		err = -EPERM;
 	ix->data_ino = st.st_ino;
@@ -483,6 +523,14 @@ was_in_place(struct index *ix)
 	return true;
 }
 
+/* What no other index would do better: there is no room, or no memory. */
+static bool
+is_damage(int err)
+{
+	return err == EINVAL ||
+	    (err < 0 && err != MDB_MAP_FULL && err != MDB_TXN_FULL);
+}
+
 int
 index_begin(struct index *ix, bool write, struct index_txn *t_r)
 {
@@ -506,7 +554,9 @@ index_begin(struct index *ix, bool write, struct index_txn *t_r)
 		if (!is_in_place(ix))
 			err = reopen(ix, false);
 		else
-			err = err == MDB_BAD_TXN ? 0 : reopen(ix, true);
+			err = err == MDB_BAD_TXN
+			    ? 0
+			    : reopen(ix, is_damage(err) && err != MDB_PANIC);
 		pthread_rwlock_unlock(&ix->lock);
 		if (err)
 			return err;
@@ -514,20 +564,36 @@ index_begin(struct index *ix, bool write, struct index_txn *t_r)
 	return -EAGAIN;
 }
 
+void
+index_fail(struct index_txn *t, int err)
+{
+	if (!t->bad && !is_damage(err))
+		t->failed = err > 0 ? -err : -ENOSPC;
+	t->bad = true;
+}
+
 int
 index_end(struct index_txn *t, bool keep)
 {
 	struct index *ix = t->index;
 	ino_t ino = ix->data_ino;
+	int err = 0;
 
 	if (!t->write || !keep || t->bad)
 		mdb_txn_abort(t->txn);
-	else if (mdb_txn_commit(t->txn) != 0)
-		t->bad = true;
+	else
+		err = mdb_txn_commit(t->txn);
+	if (err)
+		index_fail(t, err);
 	t->txn = NULL;
 	pthread_rwlock_unlock(&ix->lock);
 	if (!t->bad)
 		return 0;
+	if (t->failed) {
+		log_warning("an index of mail cannot be written: %s",
+		    strerror(-t->failed));
+		return t->failed;
+	}
 	pthread_rwlock_wrlock(&ix->lock);
 	/* Unless another thread was faster. */
 	if (is_in_place(ix) && ix->data_ino == ino) {

@@ -9,8 +9,16 @@
 #ifndef STORE_ENV_H
 #define STORE_ENV_H
 
+#include "store/index.h"
+
 enum {
 	ENV_DBI = 1, /* the only one, LMDB's main */
 };
+
+/*
+ * LMDB has answered `err`: nothing of `t` will be kept. Where there was no room, or
+ * no memory, the index is as it was; else it is damaged.
+ */
+void index_fail(struct index_txn *t, int err);
 
 #endif

@@ -70,15 +70,17 @@ get(struct index_txn *t, MDB_val *key, MDB_val *value_r)
 		return false;
 	int err = mdb_get(t->txn, ENV_DBI, key, value_r);
 	if (err && err != MDB_NOTFOUND)
-		t->bad = true;
+		index_fail(t, err);
 	return err == 0;
 }
 
 static void
 put(struct index_txn *t, MDB_val *key, MDB_val *value)
 {
-	if (!t->bad && mdb_put(t->txn, ENV_DBI, key, value, 0) != 0)
-		t->bad = true;
+	int err = t->bad ? 0 : mdb_put(t->txn, ENV_DBI, key, value, 0);
+
+	if (err)
+		index_fail(t, err);
 }
 
 static void
@@ -87,7 +89,17 @@ del(struct index_txn *t, MDB_val *key)
 	int err = t->bad ? 0 : mdb_del(t->txn, ENV_DBI, key, NULL);
 
 	if (err && err != MDB_NOTFOUND)
-		t->bad = true;
+		index_fail(t, err);
+}
+
+static bool
+open_cursor(struct index_txn *t, MDB_cursor **c_r)
+{
+	int err = t->bad ? 0 : mdb_cursor_open(t->txn, ENV_DBI, c_r);
+
+	if (err)
+		index_fail(t, err);
+	return !t->bad;
 }
 
 static uint64_t
@@ -151,10 +163,8 @@ forget_kind(struct index_txn *t, char kind, uint32_t id)
 	MDB_val key = key_of(bytes, kind, id, 0), value;
 	MDB_cursor *c;
 
-	if (t->bad || mdb_cursor_open(t->txn, ENV_DBI, &c) != 0) {
-		t->bad = true;
+	if (!open_cursor(t, &c))
 		return;
-	}
 	int err = mdb_cursor_get(c, &key, &value, MDB_SET_RANGE);
 	while (!err && key.mv_size > 5 && memcmp(key.mv_data, bytes, 5) == 0) {
 		err = mdb_cursor_del(c, 0);
@@ -162,7 +172,7 @@ forget_kind(struct index_txn *t, char kind, uint32_t id)
 			err = mdb_cursor_get(c, &key, &value, MDB_NEXT);
 	}
 	if (err && err != MDB_NOTFOUND)
-		t->bad = true;
+		index_fail(t, err);
 	mdb_cursor_close(c);
 }
 
@@ -233,10 +243,8 @@ index_rows(struct index_txn *t, const struct index_header *h,
 {
 	MDB_cursor *c;
 
-	if (t->bad || mdb_cursor_open(t->txn, ENV_DBI, &c) != 0) {
-		t->bad = true;
+	if (!open_cursor(t, &c))
 		return -EBADMSG;
-	}
 	int err = read_rows(t, h, c, rows);
 	mdb_cursor_close(c);
 	if (err)
@@ -342,18 +350,17 @@ drop_tomb(struct index_txn *t, struct index_header *h)
 	MDB_val key = key_of(bytes, 'T', h->id, 0), value;
 	MDB_cursor *c;
 
-	if (t->bad || mdb_cursor_open(t->txn, ENV_DBI, &c) != 0) {
-		t->bad = true;
+	if (!open_cursor(t, &c))
 		return;
-	}
 	if (mdb_cursor_get(c, &key, &value, MDB_SET_RANGE) == 0 &&
 	    key.mv_size == 17 && memcmp(key.mv_data, bytes, 5) == 0) {
 		const char *p = key.mv_data;
 
 		h->tomb_floor = (uint64_t)read_be32(p + 5) << 32 |
 		    read_be32(p + 9);
-		if (mdb_cursor_del(c, 0) != 0)
-			t->bad = true;
+		int err = mdb_cursor_del(c, 0);
+		if (err)
+			index_fail(t, err);
 	}
 	mdb_cursor_close(c);
 	h->tombs--;
@@ -392,8 +399,11 @@ put_summed(struct index_txn *t, MDB_val *key, struct span bytes)
 	uint64_t sum = row_sum(row_sum(0, key->mv_data, key->mv_size), bytes.p,
 	    bytes.n);
 
-	if (t->bad || mdb_put(t->txn, ENV_DBI, key, &value, MDB_RESERVE) != 0) {
-		t->bad = true;
+	if (t->bad)
+		return;
+	int err = mdb_put(t->txn, ENV_DBI, key, &value, MDB_RESERVE);
+	if (err) {
+		index_fail(t, err);
 		return;
 	}
 	memcpy(value.mv_data, &sum, SUM_SIZE);

@@ -54,7 +54,8 @@ struct index_txn {
 	struct index *index;
 	void *txn;
 	bool write;
-	bool bad; /* something is damaged: the index is begun anew at the end */
+	bool bad; /* it cannot go on: all is undone at the end */
+	int failed; /* -errno of why; 0: the index is damaged, and begun anew */
 };
 
 /*
