@@ -141,6 +141,7 @@ struct access_frame {
 	const struct access_rules *rules; /* or NULL: */
 	struct span text; /* what is left of a table's value */
 	size_t at;
+	bool warn_only; /* all that is in it */
 };
 
 /* An evaluation; all but what is named here is lib/access's own. */
@@ -167,10 +168,11 @@ struct access_eval {
 	size_t depth;
 	unsigned steps;
 	struct access_frame frames[ACCESS_DEPTH_MAX];
-	bool waiting; /* ->current does, for an answer */
+	bool waiting; /* ->current, which is tried, does for an answer */
 	struct access_rule {
 		const struct restriction *what;
-		bool warn_only; /* warn_if_reject stood before it */
+		bool
+		    warn_only; /* warn_if_reject stood before it, or what it is in */
 		size_t target; /* a table, or a class */
 	} current;
 	bool answered;

@@ -123,12 +123,15 @@ next_rule(struct access_eval *e, struct access_rule *rule_r)
 
 		if (f->rules && f->at < f->rules->n) {
 			*rule_r = f->rules->v[f->at++];
+			rule_r->warn_only |= f->warn_only;
 			return NEXT_RULE;
 		}
-		if (!f->rules && take_element(&f->text, &word))
-			return access_word_rule(e->access, word, rule_r)
-			    ? NEXT_RULE
-			    : NEXT_BROKEN;
+		if (!f->rules && take_element(&f->text, &word)) {
+			if (!access_word_rule(e->access, word, rule_r))
+				return NEXT_BROKEN;
+			rule_r->warn_only |= f->warn_only;
+			return NEXT_RULE;
+		}
 		e->depth--;
 	}
 	return NEXT_NONE;
@@ -140,7 +143,8 @@ run_rule(struct access_eval *e, const struct access_rule *r)
 	if (r->what->arity == ARITY_CLASS) {
 		if (push(e,
 			(struct access_frame){
-			    .rules = &e->access->classes[r->target] }))
+			    .rules = &e->access->classes[r->target],
+			    .warn_only = r->warn_only }))
 			return OUTCOME_CALL;
 		return access_refuse(e, 451, "4.3.5",
 		    "Server configuration error");
@@ -188,9 +192,9 @@ access_step(struct access_eval *e)
 			if (++e->steps > ACCESS_STEPS_MAX)
 				return finish_broken(e);
 		}
+		e->current = rule;
 		enum access_outcome o = run_rule(e, &rule);
 		if (o == OUTCOME_ASK) {
-			e->current = rule;
 			e->waiting = true;
 			return e->want;
 		}

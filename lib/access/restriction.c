@@ -1,6 +1,9 @@
 #include "access/private.h"
 
+#include "mail/address.h"
+
 #include <stdio.h>
+#include <string.h>
 
 enum {
 	ALL = BIT(ACCESS_LISTS) - 1,
@@ -96,6 +99,8 @@ step_defer(struct access_eval *e, const struct access_rule *r)
 enum access_outcome
 access_keep(struct access_eval *e, struct access_verdict *where)
 {
+	if (e->current.warn_only)
+		return OUTCOME_DECIDED; /* as a refusal, which is told */
 	if (!where->code)
 		*where = e->verdict;
 	e->verdict = (struct access_verdict){ 0 };
@@ -208,74 +213,53 @@ step_defer_unauth(struct access_eval *e, const struct access_rule *r)
 	return check_destination(e, 454, "4.7.1");
 }
 
+/* Nothing but digits and dots is an address that lacks its brackets. */
 static bool
-is_alnum(char c)
+is_numeric(struct span host)
 {
-	return (c >= '0' && c <= '9') ||
-	    (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+	for (size_t i = 0; i < host.n; i++)
+		if (host.p[i] != '.' && (host.p[i] < '0' || host.p[i] > '9'))
+			return false;
+	return true;
 }
 
-/* A name of a host: labels, and a dot within if it has to be `full`. */
+/* A name of a host, with a dot within if it has to be `full`. */
 static bool
 is_host(struct span host, bool full)
 {
-	size_t dots = 0;
-
-	if (host.n > 0 && host.p[host.n - 1] == '.')
+	if (host.n > 1 && host.p[host.n - 1] == '.')
 		host.n--;
-	if (host.n == 0 || host.n > 255)
-		return false;
-	while (host.n > 0) {
-		struct span rest = host, label = span_cut(&rest, '.');
-
-		if (label.n == 0 || label.n > 63 || label.p[0] == '-' ||
-		    label.p[label.n - 1] == '-')
-			return false;
-		for (size_t i = 0; i < label.n; i++)
-			if (!is_alnum(label.p[i]) && label.p[i] != '-' &&
-			    label.p[i] != '_')
-				return false;
-		dots += label.n < host.n;
-		if (label.n < host.n && rest.n == 0)
-			return false;
-		host = rest;
-	}
-	return !full || dots > 0;
+	return address_is_hostname(host) && !is_numeric(host) &&
+	    (!full || memchr(host.p, '.', host.n));
 }
 
-/* What stands in brackets is an address: its form is for others to check. */
-static bool
-is_literal(struct span host)
+static enum access_outcome
+check_helo(struct access_eval *e, bool full, unsigned code, const char *wrong)
 {
-	return host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+	struct span helo = e->facts->helo;
+	bool is_literal = helo.n > 0 && helo.p[0] == '[';
+	char text[SUBJECT_MAX];
+
+	if (!helo.p ||
+	    (is_literal ? address_is_literal(helo) : is_host(helo, full)))
+		return OUTCOME_DUNNO;
+	return access_refuse(e, is_literal ? 501 : code, "5.5.2",
+	    "<%s>: %s rejected: %s", fact(helo, text), names[ACCESS_HELO],
+	    is_literal ? "invalid ip address" : wrong);
 }
 
 static enum access_outcome
 step_invalid_helo(struct access_eval *e, const struct access_rule *r)
 {
-	char text[SUBJECT_MAX];
-
 	(void)r;
-	if (!e->facts->helo.p || is_literal(e->facts->helo) ||
-	    is_host(e->facts->helo, false))
-		return OUTCOME_DUNNO;
-	return access_refuse(e, 501, "5.5.2",
-	    "<%s>: Helo command rejected: Invalid name",
-	    fact(e->facts->helo, text));
+	return check_helo(e, false, 501, "Invalid name");
 }
 
 static enum access_outcome
 step_non_fqdn_helo(struct access_eval *e, const struct access_rule *r)
 {
-	char text[SUBJECT_MAX];
-
 	(void)r;
-	if (!e->facts->helo.p || is_literal(e->facts->helo) ||
-	    is_host(e->facts->helo, true))
-		return OUTCOME_DUNNO;
-	return access_refuse(e, 504, "5.5.2",
-	    "<%s>: Helo command rejected: need fully-qualified hostname",
-	    fact(e->facts->helo, text));
+	return check_helo(e, true, 504, "need fully-qualified hostname");
 }
 
 static enum access_outcome
@@ -289,7 +273,7 @@ check_fqdn(struct access_eval *e, struct span addr, const char *name)
 	while (at > 0 && addr.p[at - 1] != '@')
 		at--;
 	struct span domain = { addr.p + at, addr.n - at };
-	if (at > 0 && (is_literal(domain) || is_host(domain, true)))
+	if (at > 0 && (address_is_literal(domain) || is_host(domain, true)))
 		return OUTCOME_DUNNO;
 	return access_refuse(e, 504, "5.5.2",
 	    "<%s>: %s rejected: need fully-qualified address", fact(addr, text),

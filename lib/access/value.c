@@ -238,6 +238,9 @@ access_apply(struct access_eval *e, struct span value, const char *name,
 		return o;
 	if (e->depth == ACCESS_DEPTH_MAX)
 		return broken(e);
-	e->frames[e->depth++] = (struct access_frame){ .text = list };
+	e->frames[e->depth++] = (struct access_frame){
+		.text = list,
+		.warn_only = e->current.warn_only,
+	};
 	return OUTCOME_CALL;
 }

@@ -217,6 +217,36 @@ static const struct row rows[] = {
 	{ RCPT("check_sender_access inline:REJECT, " GUARD), .sender = "",
 	    .want = "554 5.7.1 <>: Sender address" DENIED },
 
+	{ RCPT("reject_invalid_helo_hostname " GUARD), .helo = "1.2.3.4",
+	    .want = "501 5.5.2 <1.2.3.4>: Helo command rejected: Invalid "
+		    "name" },
+	{ RCPT("reject_non_fqdn_helo_hostname " GUARD), .helo = "192.0.2.1",
+	    .want = "504 5.5.2 <192.0.2.1>: Helo command rejected: need "
+		    "fully-qualified hostname" },
+	{ RCPT("reject_non_fqdn_helo_hostname " GUARD), .helo = "[garbage]",
+	    .want = "501 5.5.2 <[garbage]>: Helo command rejected: invalid ip "
+		    "address" },
+	{ RCPT("reject_invalid_helo_hostname " GUARD), .helo = "[1.2.3.4",
+	    .want = "501 5.5.2 <[1.2.3.4>: Helo command rejected: invalid ip "
+		    "address" },
+	{ RCPT("reject_non_fqdn_helo_hostname " GUARD), .helo = "mx-1.c.test.",
+	    .want = "permit" },
+
+	/* What stands before a class or a table counts for what is in it. */
+	{ RCPT("warn_if_reject greylist " GUARD), .class = "reject",
+	    .want = "permit",
+	    .notes = "reject_warning: 554 5.7.1 <alice@demo.test>: Recipient "
+		     "address rejected: Access denied\n" },
+	{ RCPT("warn_if_reject greylist reject"), .class = "permit_mynetworks",
+	    .want = "554 5.7.1 <alice@demo.test>: Recipient address" DENIED },
+	{ RCPT("warn_if_reject check_sender_access inline:reject, " GUARD),
+	    .want = "permit",
+	    .notes = "reject_warning: 554 5.7.1 <a@b.test>: Sender address "
+		     "rejected: Access denied\n" },
+	{ RCPT("warn_if_reject defer_if_permit " GUARD), .want = "permit",
+	    .notes = "reject_warning: 450 4.7.0 <alice@demo.test>: Recipient "
+		     "address rejected: defer_if_permit requested\n" },
+
 	/* What does not compile. */
 	{ RCPT("permit"), .want = "!" },
 	{ RCPT("warn_if_reject reject"), .want = "!" },
