@@ -214,6 +214,31 @@ is_name(const struct header_scan *h, char c)
 	return c > ' ' && c < 0x7f && last != ' ' && last != '\t';
 }
 
+/* "From x Sat Nov 21 ...", maybe behind '>', as it stands before a mail in mbox. */
+static bool
+is_mailbox_line(const struct header_scan *h)
+{
+	struct span s = held(h);
+
+	while (s.n > 0 && *s.p == '>')
+		take_front(&s, 1);
+	return !h->any && span_eq(s, SPAN("From "));
+}
+
+/* The line that is held is no field: it is made one, or ends the head. */
+static void
+take_odd_line(struct header_scan *h)
+{
+	if (!is_mailbox_line(h)) {
+		begin_body(h, true);
+		return;
+	}
+	put(h, SPAN("Mailbox-Line: "));
+	put(h, held(h));
+	h->held_n = 0;
+	h->at = HEADER_INSIDE;
+}
+
 static void
 take_char_of_line(struct header_scan *h, struct span *piece)
 {
@@ -229,7 +254,7 @@ take_char_of_line(struct header_scan *h, struct span *piece)
 		return;
 	}
 	if (c == ':' ? h->held_n == 0 : !is_name(h, c)) {
-		begin_body(h, true);
+		take_odd_line(h);
 		return;
 	}
 	if (h->held_n == sizeof(h->held)) {

@@ -4,7 +4,8 @@
  * A message is fed in pieces of any size, lines ending in LF, and goes on to the
  * caller as it came, but for one thing: where the head ends without an empty
  * line, because a line is no header, one is put in, so that no reader takes a
- * body for a head. Only the start of each line is held back, until it is known
+ * body for a head. A line of mbox before the first field, "From x Sat ...", becomes
+ * the field Mailbox-Line, as in Postfix. Only the start of each line is held back, until it is known
  * what it is; and fields that the caller wants to change.
  */
 #ifndef MAIL_HEADER_H
