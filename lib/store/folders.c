@@ -475,10 +475,25 @@ rename_inbox(struct store_user *u, struct span to)
 	return r;
 }
 
+/* Whether it can have that name: asked of all before the first is renamed. */
+static enum store_result
+check_one(struct store_user *u, struct span from, struct span to)
+{
+	char folder[NAME_SIZE];
+
+	(void)from;
+	if (!folder_name(to, folder))
+		return STORE_INVALID;
+	return is_mailbox(u->inbox->folder, folder) ? STORE_EXISTS : STORE_OK;
+}
+
+typedef enum store_result rename_fn(struct store_user *u, struct span from,
+    struct span to);
+
 /* "a.b" to "c.b" for each below "a". */
 static enum store_result
 rename_below(struct store_user *u, struct span from, struct span to,
-    const struct store_folder *list, size_t n)
+    const struct store_folder *list, size_t n, rename_fn *fn)
 {
 	enum store_result r = STORE_OK;
 
@@ -492,7 +507,7 @@ rename_below(struct store_user *u, struct span from, struct span to,
 			continue;
 		int len = snprintf(name, sizeof(name), "%.*s%.*s", (int)to.n,
 		    to.p, (int)(old.n - from.n), old.p + from.n);
-		r = rename_one(u, old, (struct span){ name, (size_t)len });
+		r = fn(u, old, (struct span){ name, (size_t)len });
 	}
 	return r;
 }
@@ -523,9 +538,11 @@ store_rename(struct store_user *u, struct span from, struct span to)
 	    from);
 	if (!f || (f->attributes & STORE_NONEXISTENT))
 		return STORE_ABSENT;
-	if (!(f->attributes & STORE_NOSELECT))
+	r = rename_below(u, from, to, list, n, check_one);
+	if (r == STORE_OK && !(f->attributes & STORE_NOSELECT))
 		r = rename_one(u, from, to);
-	return r == STORE_OK ? rename_below(u, from, to, list, n) : r;
+	return r == STORE_OK ? rename_below(u, from, to, list, n, rename_one)
+			     : r;
 }
 
 /*** Status. ***/

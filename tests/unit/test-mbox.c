@@ -577,6 +577,14 @@ folders_are_listed_renamed_and_deleted(void **state)
 	assert_int_equal(st.uidnext, 2);
 	assert_int_equal(st.size, 3);
 	uint32_t uidvalidity = st.uidvalidity;
+	/* None, or all: "x.b.d" is in the way of the last one. */
+	assert_int_equal(store_create(mail_user, SPAN("a.b.d")), STORE_OK);
+	assert_int_equal(store_create(mail_user, SPAN("x.b.d")), STORE_OK);
+	assert_int_equal(store_rename(mail_user, SPAN("a"), SPAN("x")),
+	    STORE_EXISTS);
+	assert_int_equal(store_status(mail_user, SPAN("a.b.c"), &st), STORE_OK);
+	assert_int_equal(store_delete(mail_user, SPAN("a.b.d")), STORE_OK);
+	assert_int_equal(store_delete(mail_user, SPAN("x.b.d")), STORE_OK);
 	mail_open_box("a.b.c", 0, &m);
 	assert_int_equal(store_rename(mail_user, SPAN("a"), SPAN("z")),
 	    STORE_OK);
