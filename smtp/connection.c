@@ -183,10 +183,11 @@ connection_open(struct job *j, const struct host *h,
 	int fd = connect_to(&h->addr);
 
 	if (fd < 0) {
-		const char *to = name_of(j->arena, h, true);
+		/* That of the job may be full of what servers have said. */
+		struct arena *a CLEANUP(arena_freep) = arena_new(MEMORY_MAX);
 
-		fault_set(fault_r, SMTP_SOFT, "4.4.1", "connect to %s: %s", to,
-		    strerror(-fd));
+		fault_set(fault_r, SMTP_SOFT, "4.4.1", "connect to %s: %s",
+		    name_of(a, h, true), strerror(-fd));
 		j->interrupted = fd == -ECANCELED;
 		return NULL;
 	}

@@ -146,8 +146,15 @@ find_families(void)
 static void
 add_own(const struct addr *a)
 {
-	if (params.own_n < PARAMS_OWN_MAX && addr_bits(a) > 0)
-		params.own[params.own_n++] = *a;
+	struct addr *more;
+
+	if (addr_bits(a) == 0)
+		return;
+	more = reallocarray(params.own, params.own_n + 1, sizeof(*more));
+	if (!more)
+		die("out of memory");
+	params.own = more;
+	params.own[params.own_n++] = *a;
 }
 
 static void

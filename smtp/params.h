@@ -10,10 +10,6 @@
 #include "service/tls.h"
 #include "smtp/session.h"
 
-enum {
-	PARAMS_OWN_MAX = 64, /* addresses of this machine */
-};
-
 struct params {
 	bool lmtp;
 	const char *myhostname;
@@ -67,7 +63,7 @@ struct params {
 	uint16_t port;
 	unsigned families; /* DNS_IPV4 ... */
 	struct service_tls tls;
-	struct addr own[PARAMS_OWN_MAX];
+	struct addr *own; /* addresses of this machine */
 	size_t own_n;
 	struct addr bind4, bind6; /* AF_UNSPEC: any */
 };

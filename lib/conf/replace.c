@@ -56,8 +56,11 @@ finish(FILE *out, const char *path, const char *temp, struct why *why)
 		error = errno;
 	if (!error && fchmod(fileno(out), st.st_mode & 07777) < 0)
 		error = errno;
+	/* What was refused before the last byte is remembered, without a reason. */
 	if (!error && (fflush(out) != 0 || fsync(fileno(out)) < 0))
 		error = errno;
+	if (!error && ferror(out))
+		error = EIO;
 	if (!error && rename(temp, path) < 0)
 		error = errno;
 	return error ? fail(path, error, why) : 0;

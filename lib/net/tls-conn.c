@@ -82,8 +82,9 @@ bio_method(void)
 
 /* A name is asked for and checked; an address is only checked. */
 static void
-set_host(SSL *ssl, const char *host)
+set_host(struct tls_conn *c, const char *host)
 {
+	SSL *ssl = c->ssl;
 	X509_VERIFY_PARAM *p = SSL_get0_param(ssl);
 	char name[TLS_NAME_MAX];
 
@@ -94,7 +95,8 @@ set_host(SSL *ssl, const char *host)
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	snprintf(name, sizeof(name), "%s", host);
 	if (!SSL_set_tlsext_host_name(ssl, name) || !SSL_set1_host(ssl, host))
-		ERR_clear_error(); /* then it is not verified */
+		c->unnamed = true;
+	ERR_clear_error();
 }
 
 struct tls_conn *
@@ -117,7 +119,7 @@ tls_conn_new(struct tls *t, int fd, const char *host)
 	else
 		SSL_set_connect_state(c->ssl);
 	if (host && !t->is_server)
-		set_host(c->ssl, host);
+		set_host(c, host);
 	return c;
 }
 

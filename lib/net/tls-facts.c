@@ -96,8 +96,9 @@ take_fingerprint(struct tls_facts *f, const X509 *cert)
 }
 
 static void
-take_peer(struct tls_facts *f, SSL *ssl)
+take_peer(struct tls_facts *f, const struct tls_conn *c)
 {
+	SSL *ssl = c->ssl;
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 	long result = SSL_get_verify_result(ssl);
 	const char *host = SSL_get0_peername(ssl);
@@ -105,7 +106,7 @@ take_peer(struct tls_facts *f, SSL *ssl)
 	if (!cert)
 		return;
 	f->has_peer = true;
-	f->verified = result == X509_V_OK;
+	f->verified = result == X509_V_OK && !c->unnamed;
 	f->trusted = result == X509_V_OK ||
 	    result == X509_V_ERR_HOSTNAME_MISMATCH ||
 	    result == X509_V_ERR_IP_ADDRESS_MISMATCH;
@@ -140,7 +141,7 @@ tls_facts_take(struct tls_facts *f_r, const struct tls_conn *c)
 		memcpy(f_r->alpn, alpn ? alpn : (const unsigned char *)"",
 		    alpn_n);
 	set(f_r->sni, sizeof(f_r->sni), c->sni);
-	take_peer(f_r, c->ssl);
+	take_peer(f_r, c);
 	ERR_clear_error();
 }
 

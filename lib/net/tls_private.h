@@ -56,6 +56,7 @@ struct tls_conn {
 	int fd;
 	bool is_slow;
 	bool starved; /* the last read found no whole record */
+	bool unnamed; /* OpenSSL did not take the name that is expected */
 	char sni[TLS_NAME_MAX]; /* that was found among the names */
 	char error[128];
 };

@@ -14,23 +14,23 @@
 #include <unistd.h>
 
 static int
-set_lock(struct box *b, short type)
+set_lock(int fd, short type)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET };
 
-	return fcntl(b->uid_fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
+	return fcntl(fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
 }
 
 static int
-lock_file(struct box *b)
+lock_file(int fd)
 {
-	int err = set_lock(b, F_WRLCK);
+	int err = set_lock(fd, F_WRLCK);
 
 	for (unsigned i = 0;
 	     (err == -EAGAIN || err == -EACCES) && i < BOX_LOCK_TRIES; i++) {
 		/* Mostly it is held for less than one. */
 		pause_ms(i < 5 ? 1 << i : BOX_LOCK_PAUSE);
-		err = set_lock(b, F_WRLCK);
+		err = set_lock(fd, F_WRLCK);
 	}
 	return err;
 }
@@ -106,8 +106,7 @@ new_uidvalidity(struct store *s, struct box *b, uint32_t at_least,
 	    0600);
 	if (fd < 0)
 		return fd;
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int err = fcntl(fd, F_OFD_SETLKW, &l) < 0 ? -errno : 0;
+	int err = lock_file(fd);
 	ssize_t n = err ? 0 : pread(fd, text, sizeof(text) - 1, 0);
 	struct span in = { text, n > 0 ? (size_t)n : 0 };
 	if (take_number(&in, UINT32_MAX - 1, &last) && last >= at_least &&
@@ -197,7 +196,7 @@ static int
 lock(struct box *b)
 {
 	pthread_mutex_lock(&b->lock);
-	int err = lock_file(b);
+	int err = lock_file(b->uid_fd);
 	if (err)
 		pthread_mutex_unlock(&b->lock);
 	return err;
@@ -235,7 +234,7 @@ box_take_uid(struct store *s, struct box *b, struct box_uid *uid_r)
 void
 box_unlock(struct box *b)
 {
-	must(set_lock(b, F_UNLCK) == 0);
+	must(set_lock(b->uid_fd, F_UNLCK) == 0);
 	pthread_mutex_unlock(&b->lock);
 }
 
