@@ -375,6 +375,20 @@ address_cut(struct span address, struct span *local_r, struct span *domain_r)
 	return true;
 }
 
+/* Names with which '-' separates nothing: owner_request_special. */
+static bool
+is_of_list(struct span local)
+{
+	struct span owner = SPAN("owner-"), request = SPAN("-request");
+
+	return (local.n > owner.n &&
+		   span_ieq((struct span){ local.p, owner.n }, owner)) ||
+	    (local.n > request.n &&
+		span_ieq((struct span){ local.p + local.n - request.n,
+			     request.n },
+		    request));
+}
+
 bool
 address_split(struct span local, struct span delims, struct span *base_r,
     struct span *extension_r)
@@ -388,7 +402,8 @@ address_split(struct span local, struct span delims, struct span *base_r,
 	for (size_t i = 0; i < COUNT_OF(whole); i++)
 		if (span_ieq(local, whole[i]))
 			return false;
-	if (delims.n == 0)
+	if (delims.n == 0 || (local.n > 0 && *local.p == '"') ||
+	    (memchr(delims.p, '-', delims.n) && is_of_list(local)))
 		return false;
 	for (size_t i = 1; i < local.n; i++) {
 		if (!memchr(delims.p, local.p[i], delims.n))

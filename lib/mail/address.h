@@ -53,7 +53,8 @@ bool address_cut(struct span address, struct span *local_r,
 
 /*
  * Splits an extension off a local part: at the first of `delims` that is not its
- * first character. False: it has none, or is a name that is never split.
+ * first character. False: it has none, or is a name that is never split: in quotes,
+ * "postmaster" and the like, and with '-' those of lists, owner-x and x-request.
  */
 MUST_USE bool address_split(struct span local, struct span delims,
     struct span *base_r, struct span *extension_r);

@@ -185,6 +185,12 @@ extensions(void **state)
 	assert_span(ext, SPAN(""));
 	assert_false(address_split(SPAN("+a"), SPAN("+"), &base, &ext));
 	assert_false(address_split(SPAN("a-b"), SPAN("+"), &base, &ext));
+	assert_false(address_split(SPAN("Owner-x"), SPAN("+-"), &base, &ext));
+	assert_false(address_split(SPAN("x-request"), SPAN("-"), &base, &ext));
+	assert_true(address_split(SPAN("owner-"), SPAN("-"), &base, &ext));
+	assert_true(address_split(SPAN("owner-x+y"), SPAN("+"), &base, &ext));
+	assert_span(base, SPAN("owner-x"));
+	assert_false(address_split(SPAN("\"a+b c\""), SPAN("+"), &base, &ext));
 	assert_false(address_split(SPAN("a-b"), SPAN(""), &base, &ext));
 	assert_false(
 	    address_split(SPAN("Mailer-Daemon"), SPAN("-"), &base, &ext));

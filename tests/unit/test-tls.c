@@ -341,6 +341,11 @@ a_certificate_of_another_name_or_issuer_is_not_verified(void **state)
 	assert_false(fx.client_facts.verified);
 	assert_string_equal(fx.client_facts.peer_name, "one.test");
 
+	/* A name that cannot be asked for is nobody's. */
+	converse(make_server(paths[ONE]), make_client(paths[CA], NULL), "", 0);
+	assert_true(fx.ok);
+	assert_false(fx.client_facts.verified);
+
 	converse(make_server(paths[ONE]), make_client(paths[OTHER_CA], NULL),
 	    "one.test", 0);
 	assert_true(fx.ok);
