@@ -61,11 +61,64 @@ wire_init(struct wire *w, struct out *out, const struct imap_fetch *item)
 	*w = (struct wire){ .out = out, .item = item };
 }
 
+void
+wire_resume(struct wire *w, struct out *out, const struct imap_fetch *item,
+    const struct section_mark *mark)
+{
+	wire_init(w, out, item);
+	w->size = mark->size;
+	w->cr = mark->cr;
+}
+
+static bool
+has_filter(const struct imap_fetch *item)
+{
+	return item->section == SECTION_FIELDS ||
+	    item->section == SECTION_FIELDS_NOT;
+}
+
 static bool
 is_filtered(const struct wire *w)
 {
-	return w->item->section == SECTION_FIELDS ||
-	    w->item->section == SECTION_FIELDS_NOT;
+	return has_filter(w->item);
+}
+
+bool
+section_is_marked(const struct imap_fetch *item)
+{
+	return item->partial && !has_filter(item) &&
+	    item->numbers_n <= SECTION_MARK_DEPTH;
+}
+
+bool
+section_has_mark(const struct section_mark *mark, uint32_t uid,
+    const struct imap_fetch *item)
+{
+	if (mark->uid != uid || !section_is_marked(item) ||
+	    mark->section != item->section ||
+	    mark->numbers_n != item->numbers_n)
+		return false;
+	for (size_t i = 0; i < item->numbers_n; i++)
+		if (mark->numbers[i] != item->numbers[i])
+			return false;
+	return true;
+}
+
+void
+section_begin_mark(struct section_mark *mark, uint32_t uid,
+    const struct imap_fetch *item, uint64_t from, uint64_t to, uint64_t wire)
+{
+	*mark = (struct section_mark){
+		.uid = uid,
+		.section = item->section,
+		.numbers_n = item->numbers_n,
+		.from = from,
+		.to = to,
+		.wire = wire,
+		.at = from,
+	};
+	for (size_t i = 0; i < item->numbers_n; i++)
+		mark->numbers[i] = item->numbers[i];
 }
 
 /* Bytes as they go on the wire: what was asked for of them. */

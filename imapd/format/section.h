@@ -13,6 +13,10 @@
 #include "imapd/format/out.h"
 #include "mail/mime.h"
 
+enum {
+	SECTION_MARK_DEPTH = 8, /* of BODY[1.2.3...] */
+};
+
 struct section_range {
 	struct mime_place from;
 	struct mime_place to;
@@ -21,6 +25,34 @@ struct section_range {
 /* False: there is no such part, and the answer is NIL. */
 MUST_USE bool section_find(struct mime_part *root,
     const struct imap_fetch *item, struct section_range *range_r);
+
+/*
+ * How far a partial fetch has come, for the next one of the same section: clients
+ * have a large message come in many pieces, and to count to each from the
+ * beginning would read it as often as there are pieces.
+ */
+struct section_mark {
+	uint32_t uid; /* 0: nothing is known */
+	enum imap_section section;
+	uint32_t numbers[SECTION_MARK_DEPTH];
+	size_t numbers_n;
+	uint64_t from, to; /* the section, in the file */
+	uint64_t wire; /* and how long it is on the wire, unless it is all */
+	uint64_t at; /* in the file: up to here */
+	uint64_t size; /* it has so many bytes on the wire, */
+	bool cr; /* of which the last is a CR */
+};
+
+/* Whether a section is one to have a mark. */
+bool section_is_marked(const struct imap_fetch *item);
+
+/* Whether `mark` is of this section of this message. */
+bool section_has_mark(const struct section_mark *mark, uint32_t uid,
+    const struct imap_fetch *item);
+
+/* Begins a mark, at the beginning of the section. */
+void section_begin_mark(struct section_mark *mark, uint32_t uid,
+    const struct imap_fetch *item, uint64_t from, uint64_t to, uint64_t wire);
 
 /* How many of `size` bytes on the wire the item asks for. */
 uint64_t section_size(const struct imap_fetch *item, uint64_t size);
@@ -42,6 +74,10 @@ struct wire {
 };
 
 void wire_init(struct wire *w, struct out *out, const struct imap_fetch *item);
+
+/* The same, but what is fed comes after `mark`. */
+void wire_resume(struct wire *w, struct out *out, const struct imap_fetch *item,
+    const struct section_mark *mark);
 
 /* Takes a piece of the range, of any size. */
 void wire_feed(struct wire *w, struct span piece);

@@ -26,7 +26,8 @@ enum filled {
 
 struct batch *
 batch_new(struct mbox *mbox, uint64_t messages, unsigned wants,
-    const struct imap_fetch *sections, size_t n)
+    const struct imap_fetch *sections, size_t n,
+    const struct section_mark *mark)
 {
 	struct batch *b = zalloc(sizeof(*b));
 	size_t rows = messages < BATCH_ROWS ? (size_t)messages + 1 : BATCH_ROWS;
@@ -36,6 +37,7 @@ batch_new(struct mbox *mbox, uint64_t messages, unsigned wants,
 		.wants = wants,
 		.sections = sections,
 		.sections_n = n,
+		.mark = mark,
 		.rows = zalloc(rows * sizeof(*b->rows)),
 		.rows_max = rows,
 		.texts = arena_new(BATCH_TEXTS),
@@ -103,13 +105,19 @@ need_of_sections(const struct batch *b)
 	return need;
 }
 
-/* Whether a section is more than the whole file. */
 static bool
-needs_parts(const struct batch *b)
+is_whole(const struct imap_fetch *item)
+{
+	return item->section == SECTION_ALL && item->numbers_n == 0;
+}
+
+/* Whether a section is a part of the file, and not known where. */
+static bool
+needs_parts(const struct batch *b, uint32_t uid)
 {
 	for (size_t i = 0; i < b->sections_n; i++)
-		if (b->sections[i].section != SECTION_ALL ||
-		    b->sections[i].numbers_n > 0)
+		if (!is_whole(&b->sections[i]) &&
+		    !section_has_mark(b->mark, uid, &b->sections[i]))
 			return true;
 	return false;
 }
@@ -302,7 +310,7 @@ count_size(struct batch *b, const struct batch_row *row,
 	uint64_t at = part->from;
 	struct wire w;
 
-	wire_init(&w, NULL, item);
+	wire_resume(&w, NULL, item, &part->mark);
 	while (at < part->to && !(item->partial && w.sent == item->count)) {
 		struct span piece = batch_piece(b, row, at);
 
@@ -318,29 +326,46 @@ count_size(struct batch *b, const struct batch_row *row,
 	return w.sent;
 }
 
+/*
+ * Where the section lies, and how far a fetch before this one has come in it. False:
+ * there is none.
+ */
+static bool
+find_range(struct batch *b, uint32_t uid, const struct imap_fetch *item,
+    struct mime_part *root, struct section_mark *mark)
+{
+	struct section_range range = { .to.at = UINT64_MAX };
+
+	if (section_has_mark(b->mark, uid, item)) {
+		*mark = *b->mark;
+		if (mark->size <= item->first)
+			return true;
+		section_begin_mark(mark, uid, item, mark->from, mark->to,
+		    mark->wire);
+		return true;
+	}
+	if (!is_whole(item) && !(root && section_find(root, item, &range)))
+		return false;
+	section_begin_mark(mark, uid, item, range.from.at, range.to.at,
+	    range.to.wire - range.from.wire);
+	return true;
+}
+
 static void
 find_part(struct batch *b, const struct batch_row *row,
     const struct imap_fetch *item, struct mime_part *root,
     struct batch_part *part)
 {
-	struct section_range range;
-
-	if (item->section == SECTION_ALL && item->numbers_n == 0) {
-		part->to = UINT64_MAX; /* as long as there is something */
-		part->size = count_size(b, row, item, part);
-		return;
-	}
-	part->absent = !root || !section_find(root, item, &range);
+	part->absent = !find_range(b, row->uid, item, root, &part->mark);
 	if (part->absent)
 		return;
-	part->from = range.from.at;
-	part->to = range.to.at;
-	if (item->section == SECTION_FIELDS ||
+	part->from = part->mark.at;
+	part->to = part->mark.to;
+	if (is_whole(item) || item->section == SECTION_FIELDS ||
 	    item->section == SECTION_FIELDS_NOT)
 		part->size = count_size(b, row, item, part);
 	else
-		part->size = section_size(item,
-		    range.to.wire - range.from.wire);
+		part->size = section_size(item, part->mark.wire);
 }
 
 /*** A message. ***/
@@ -351,7 +376,7 @@ fill_from_file(struct batch *b, struct batch_row *row, enum need need,
     uint64_t size)
 {
 	struct mime_part *root = NULL;
-	bool parts = needs_parts(b) ||
+	bool parts = needs_parts(b, row->uid) ||
 	    ((b->wants & BATCH_ENVELOPE) && row->envelope.n == 0) ||
 	    ((b->wants & BATCH_STRUCTURE) && row->structure.n == 0);
 

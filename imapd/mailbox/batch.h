@@ -33,7 +33,8 @@ enum batch_want {
 /* A section of a message: a range of its file. */
 struct batch_part {
 	bool absent; /* NIL */
-	uint64_t from, to;
+	struct section_mark mark; /* ->uid 0: none */
+	uint64_t from, to; /* up to where nothing more was asked for */
 	uint64_t size; /* on the wire, of what was asked for */
 };
 
@@ -56,6 +57,7 @@ struct batch {
 	unsigned wants;
 	const struct imap_fetch *sections; /* as FETCH_SECTION */
 	size_t sections_n;
+	const struct section_mark *mark; /* of the session's last */
 
 	struct batch_row *rows;
 	size_t n;
@@ -77,9 +79,10 @@ struct batch {
 	int fd;
 };
 
-/* For so many messages; `sections` outlives it. Never NULL. */
+/* For so many messages; `sections` and `mark` outlive it. Never NULL. */
 struct batch *batch_new(struct mbox *mbox, uint64_t messages, unsigned wants,
-    const struct imap_fetch *sections, size_t n);
+    const struct imap_fetch *sections, size_t n,
+    const struct section_mark *mark);
 
 /* NULL is fine, and is returned. Blocks, if a row's file is open. */
 struct batch *batch_free(struct batch *b);

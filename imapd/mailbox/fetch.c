@@ -225,6 +225,18 @@ put_within(struct span piece, void *arg)
 	out_put(&f->s->out, piece);
 }
 
+/* Up to here the section is counted: the next piece may begin there. */
+static void
+set_mark(struct fetch *f, const struct batch_part *part, const struct wire *w)
+{
+	struct section_mark *mark = &f->s->mark;
+
+	*mark = part->mark;
+	mark->at = f->at;
+	mark->size = w->size;
+	mark->cr = w->cr;
+}
+
 /* The bytes of a section. False: there were not as many as was told. */
 static bool
 send_section(struct fetch *f, const struct imap_fetch *item,
@@ -233,7 +245,7 @@ send_section(struct fetch *f, const struct imap_fetch *item,
 	struct out out = { put_within, f };
 	struct wire w;
 
-	wire_init(&w, &out, item);
+	wire_resume(&w, &out, item, &part->mark);
 	f->at = part->from;
 	f->left = part->size;
 	while (f->at < part->to && w.sent < part->size && !f->s->lost) {
@@ -245,6 +257,8 @@ send_section(struct fetch *f, const struct imap_fetch *item,
 			break;
 		if (f->piece.n > part->to - f->at)
 			f->piece.n = (size_t)(part->to - f->at);
+		if (section_is_marked(item))
+			set_mark(f, part, &w);
 		wire_feed(&w, f->piece);
 		f->at += f->piece.n;
 	}
@@ -403,7 +417,7 @@ imap_fetch(struct imap *s, const struct imap_command *c,
 	if (f->sections_n == 0 && f->wants == 0)
 		return fetch_view(f);
 	f->batch = batch_new(s->mbox, uidset_count(seqs), f->wants, f->sections,
-	    f->sections_n);
+	    f->sections_n, &s->mark);
 	while (f->next > 0 && done == IMAP_DONE_OK)
 		done = fetch_batch(f, text_r);
 	if (batch_is_open(f->batch))

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "imapd/format/out.h"
+#include "imapd/format/section.h"
 #include "imapd/parse/command.h"
 #include "imapd/parse/frame.h"
 #include "login/worker.h"
@@ -69,6 +70,7 @@ struct imap {
 	struct store_user *user;
 	struct mbox *mbox; /* NULL: none is selected */
 	struct span mailbox; /* its name, while there is one */
+	struct section_mark mark; /* of a message in it */
 
 	/*
 	 * Everything that is said goes here: it counts, and waits when the

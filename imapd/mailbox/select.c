@@ -88,6 +88,7 @@ imap_select(struct imap *s, const struct imap_command *c, const char **text_r)
 	if (step.result != STORE_OK)
 		return imap_refused(step.result, text_r);
 	s->mbox = step.m;
+	s->mark = (struct section_mark){ 0 };
 	keep_name(s, c->mailbox);
 	describe(s);
 	*text_r = mbox_is_read_only(s->mbox) ? examine

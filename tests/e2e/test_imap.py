@@ -1,6 +1,8 @@
 """IMAP as users' programs speak it: logins, mailboxes, flags, news."""
 import imaplib
 import os
+import pathlib
+import random
 import re
 import smtplib
 import socket
@@ -304,6 +306,64 @@ def test_slow_readers_hold_up_nobody(mail):
         with selected(mail) as session:
             assert ok(session.search(None, "ALL")) == [b"1"]
     slow.close()
+
+
+def large_message(size):
+    """Two parts; lines of many lengths, some with LF alone, and a NUL."""
+    dice = random.Random(size)
+    lines = ["x" * dice.randrange(200) + dice.choice(["\r\n", "\n", "\r\r\n"])
+             for _ in range(size // 100)]
+    part = "".join(lines).encode()
+    return (b"Subject: large\r\nMIME-Version: 1.0\r\n"
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
+            b"first\r\n--b\r\nContent-Type: text/plain\r\n\r\n" + part
+            + b"\r\n--b--\r\n")
+
+
+def piece_of(session, section, first, count):
+    item = f"BODY.PEEK[{section}]<{first}.{count}>"
+    return ok(session.fetch("1", f"({item})"))[0][1]
+
+
+@pytest.mark.parametrize("section", ["", "TEXT", "2"])
+def test_pieces_are_those_of_the_whole(mail, section):
+    dice = random.Random(section)
+    with selected(mail) as session:
+        ok(session.append("INBOX", None, None, large_message(400000)))
+        ok(session.append("INBOX", None, None, large_message(1000)))
+        whole = ok(session.fetch("1", f"(BODY.PEEK[{section}])"))[0][1]
+        at = 0
+        while at < len(whole):
+            count = dice.randrange(1, 30000)
+            assert piece_of(session, section, at, count) == whole[
+                at:at + count]
+            if dice.randrange(5) == 0:
+                other = dice.randrange(len(whole))
+                assert piece_of(session, section, other, 10) == whole[
+                    other:other + 10]
+                ok(session.fetch("2", f"(BODY.PEEK[{section}]<3.4>)"))
+            at += count
+        assert piece_of(session, section, len(whole) + 5, 10) == b""
+
+
+@pytest.mark.parametrize("section", ["", "2"])
+def test_a_large_message_that_comes_in_pieces_is_read_once(mail, section):
+    size = 8 << 20
+    with selected(mail) as session:
+        ok(session.append("INBOX", None, None, large_message(size)))
+        workers = mail.pids("imap")
+
+        def bytes_read():
+            return sum(int(re.search(r"rchar: (\d+)", pathlib.Path(
+                f"/proc/{pid}/io").read_text()).group(1)) for pid in workers)
+
+        begun = bytes_read()
+        at = 0
+        while piece := piece_of(session, section, at, 65536):
+            at += len(piece)
+        assert at > size * 0.9
+        # Its size is counted, its parts are looked for, and it is sent.
+        assert bytes_read() - begun < 8 * size
 
 
 def test_a_worker_that_dies_takes_its_sessions_and_no_mail(mail):
