@@ -380,6 +380,17 @@ box_read_all(int fd, size_t max, struct span *text_r)
 	return 0;
 }
 
+void
+box_free_text(struct span text)
+{
+	union {
+		const char *in;
+		void *out;
+	} u = { .in = text.p };
+
+	free(u.out);
+}
+
 int
 box_read_file(struct box *b, const char *name, size_t max, struct span *text_r)
 {

@@ -22,7 +22,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 enum {
 	BOX_MAX = 64, /* handles kept, of five descriptors each */
@@ -121,8 +121,10 @@ MUST_USE int box_add_keyword(struct box *b, const struct keywords *k,
 /* Opens a file; never leaves the folder `at`, and follows no link. */
 int box_open_below(int at, const char *name, int flags, mode_t mode);
 
-/* All of a file of up to `max` bytes, for free(). */
+/* All of a file of up to `max` bytes, for box_free_text(). */
 MUST_USE int box_read_all(int fd, size_t max, struct span *text_r);
+
+void box_free_text(struct span text);
 
 /* That of a file in the folder; nothing if it is not there. */
 MUST_USE int box_read_file(struct box *b, const char *name, size_t max,
@@ -140,6 +142,13 @@ struct box_uid {
 MUST_USE int box_take_uid(struct store *s, struct box *b,
     struct box_uid *uid_r);
 void box_unlock(struct box *b);
+
+/* When a file was changed, in nanoseconds. */
+static inline int64_t
+box_mtime(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
 
 /* A name that no other file has: SECONDS.MmicroPpidQn.HOST */
 void box_make_name(struct store *s, char name[NAME_SIZE]);

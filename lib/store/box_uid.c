@@ -71,8 +71,7 @@ box_is_in_place(struct store *s, struct box *b, int64_t *new_time_r)
 
 	if (!is_inode(s, b, "new", b->new_ino, &st))
 		return false;
-	*new_time_r = (int64_t)st.st_mtim.tv_sec * 1000000000 +
-	    st.st_mtim.tv_nsec;
+	*new_time_r = box_mtime(&st);
 	return has_its_uid_file(s, b);
 }
 
@@ -252,12 +251,8 @@ box_keywords(struct box *b, struct keywords *k_r)
 	if (box_read_file(b, "dovecot-keywords", KEYWORDS_TEXT, &dovecot) < 0)
 		dovecot = (struct span){ 0 };
 	keywords_read(k_r, lines, dovecot);
-	union {
-		const char *in;
-		void *out;
-	} a = { .in = own.p }, d = { .in = dovecot.p };
-	free(a.out);
-	free(d.out);
+	box_free_text(own);
+	box_free_text(dovecot);
 	return 0;
 }
 

@@ -16,7 +16,7 @@ change_time(int folder)
 
 	if (fstat(folder, &st) < 0)
 		return -1;
-	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	return box_mtime(&st);
 }
 
 bool

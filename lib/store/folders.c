@@ -1,7 +1,8 @@
+/*
+ * Mailboxes are made, renamed and deleted, and subscribed to.
+ */
 #include "store/mbox.h"
 
-#include "base/clock.h"
-#include "base/scan.h"
 #include "store/subs.h"
 
 #include <dirent.h>
@@ -11,239 +12,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/*** What there is. ***/
-
-/* Names on their way to a list. */
-struct names {
-	struct store_user *u;
-	struct arena *arena;
-	struct store_folder *list;
-	size_t n, max;
-	bool full; /* the arena is */
-};
-
-static void
-add(struct names *l, struct span name, unsigned attributes)
-{
-	if (l->n == l->max) {
-		size_t max = l->max ? 2 * l->max : 32;
-		struct store_folder *more = arena_alloc(l->arena,
-		    max * sizeof(*more));
-
-		if (!more) {
-			l->full = true;
-			return;
-		}
-		if (l->n)
-			memcpy(more, l->list, l->n * sizeof(*more));
-		l->list = more;
-		l->max = max;
-	}
-	char *copy = arena_dup(l->arena, name);
-	l->full = l->full || !copy;
-	if (copy)
-		l->list[l->n++] = (struct store_folder){ { copy, name.n },
-			attributes, { 0 } };
-}
-
-static bool
-is_inbox(struct span name)
-{
-	return span_ieq(name, SPAN("INBOX"));
-}
-
-/* INBOX first; '.' before all else, so that what is below comes next. */
-static int
-compare(const void *a, const void *b)
-{
-	struct span x = ((const struct store_folder *)a)->name;
-	struct span y = ((const struct store_folder *)b)->name;
-
-	if (is_inbox(x) != is_inbox(y))
-		return is_inbox(x) ? -1 : 1;
-	for (size_t i = 0; i < x.n && i < y.n; i++) {
-		int p = x.p[i] == '.' ? 0 : (unsigned char)x.p[i];
-		int q = y.p[i] == '.' ? 0 : (unsigned char)y.p[i];
-
-		if (p != q)
-			return p - q;
-	}
-	return x.n < y.n ? -1 : x.n > y.n;
-}
-
-static bool
-is_mailbox(int root, const char *name)
-{
-	char path[NAME_SIZE + 8];
-
-	snprintf(path, sizeof(path), "%s/cur", name);
-	return faccessat(root, path, F_OK, 0) == 0;
-}
-
-static int
-list_folders(struct names *l)
-{
-	const struct dirent *d;
-	int fd = openat(l->u->inbox->folder, ".",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir) {
-		int err = -errno;
-
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
-	while ((d = readdir(dir))) {
-		struct span name = { d->d_name + 1, strlen(d->d_name) - 1 };
-
-		if (d->d_name[0] == '.' && store_name_is_valid(name) &&
-		    !is_inbox(name) && is_mailbox(fd, d->d_name))
-			add(l, name, 0);
-	}
-	closedir(dir);
-	return 0;
-}
-
-static struct store_folder *
-find(struct names *l, size_t n, struct span name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (span_eq(l->list[i].name, name) ||
-		    (is_inbox(name) && is_inbox(l->list[i].name)))
-			return &l->list[i];
-	return NULL;
-}
-
-static struct store_folder *
-find_sorted(struct names *l, size_t n, struct span name)
-{
-	struct store_folder key = { .name = name };
-
-	return n ? bsearch(&key, l->list, n, sizeof(key), compare) : NULL;
-}
-
-/* "a" for "a.b", if there is no such mailbox. The list is sorted. */
-static void
-add_parents(struct names *l)
-{
-	size_t n = l->n;
-
-	for (size_t i = 0; i < n; i++) {
-		struct span name = l->list[i].name;
-
-		for (size_t end = 1; end < name.n; end++) {
-			struct span parent = { name.p, end };
-
-			if (name.p[end] != '.' || is_inbox(parent))
-				continue;
-			struct store_folder *f = find_sorted(l, n, parent);
-			if (!f)
-				f = find(&(struct names){ .list = l->list + n },
-				    l->n - n, parent);
-			if (!f)
-				add(l, parent, STORE_NOSELECT);
-		}
-	}
-}
-
-static void
-mark_children(struct names *l)
-{
-	for (size_t i = 0; i + 1 < l->n; i++) {
-		struct span a = l->list[i].name, b = l->list[i + 1].name;
-
-		if (b.n > a.n && b.p[a.n] == '.' &&
-		    span_ieq(a, (struct span){ b.p, a.n }) &&
-		    (is_inbox(a) || span_eq(a, (struct span){ b.p, a.n })))
-			l->list[i].attributes |= STORE_CHILDREN;
-	}
-}
-
-static void
-mark_special(struct names *l)
-{
-	struct span words = span_str(l->u->special);
-	struct span word;
-
-	for (;;) {
-		take_blanks(&words);
-		if (!take_word(&words, &word))
-			return;
-		struct store_folder *f = find_sorted(l, l->n,
-		    span_cut(&word, '='));
-		if (f && !(f->attributes & STORE_NOSELECT))
-			f->special = word;
-	}
-}
-
-static void
-free_span(struct span s)
-{
-	union {
-		const char *in;
-		void *out;
-	} u = { .in = s.p };
-
-	free(u.out);
-}
-
-static int
-mark_subscribed(struct names *l)
-{
-	struct span text, name;
-	struct subs s;
-	size_t n = l->n;
-	int err = box_read_file(l->u->inbox, "subscriptions", SUBS_MAX, &text);
-
-	if (err)
-		return err;
-	subs_begin(&s, text);
-	while (subs_next(&s, &name)) {
-		struct store_folder *f = find_sorted(l, n, name);
-
-		if (f)
-			f->attributes |= STORE_SUBSCRIBED;
-		else
-			add(l, name,
-			    STORE_NOSELECT | STORE_NONEXISTENT |
-				STORE_SUBSCRIBED);
-	}
-	free_span(text);
-	return 0;
-}
-
-static void
-sort(struct names *l)
-{
-	qsort(l->list, l->n, sizeof(*l->list), compare);
-}
-
-enum store_result
-store_list(struct store_user *u, struct arena *arena,
-    struct store_folder **list_r, size_t *n_r)
-{
-	struct names l = { .u = u, .arena = arena };
-
-	add(&l, SPAN("INBOX"), 0);
-	int err = list_folders(&l);
-	if (!err && !l.full) {
-		sort(&l);
-		add_parents(&l);
-		sort(&l);
-		mark_children(&l);
-		mark_special(&l);
-		err = mark_subscribed(&l);
-		sort(&l);
-	}
-	*list_r = l.list;
-	*n_r = l.n;
-	return l.full ? STORE_TEMPFAIL : store_result_of(err);
-}
-
-/*** Changes. ***/
 
 /* Under the lock of the INBOX: what is there, but for one name. */
 static int
@@ -288,7 +56,7 @@ store_subscribe(struct store_user *u, struct span name, bool on)
 {
 	struct span text;
 
-	if (is_inbox(name))
+	if (store_is_inbox(name))
 		name = SPAN("INBOX");
 	if (!store_name_is_valid(name))
 		return STORE_INVALID;
@@ -299,7 +67,7 @@ store_subscribe(struct store_user *u, struct span name, bool on)
 	if (!err)
 		err = write_subscriptions(u, text, name, on);
 	box_unlock(u->inbox);
-	free_span(text);
+	box_free_text(text);
 	return store_result_of(err);
 }
 
@@ -307,7 +75,7 @@ store_subscribe(struct store_user *u, struct span name, bool on)
 static bool
 folder_name(struct span name, char out[NAME_SIZE])
 {
-	if (is_inbox(name) || !store_name_is_valid(name))
+	if (store_is_inbox(name) || !store_name_is_valid(name))
 		return false;
 	snprintf(out, NAME_SIZE, ".%.*s", (int)name.n, name.p);
 	return true;
@@ -322,11 +90,11 @@ store_create(struct store_user *u, struct span name)
 	struct why why;
 	struct uidfile f;
 
-	if (is_inbox(name))
+	if (store_is_inbox(name))
 		return STORE_EXISTS;
 	if (!folder_name(name, folder) || !store_path(u, name, bytes, &path))
 		return STORE_INVALID;
-	if (is_mailbox(u->inbox->folder, folder))
+	if (store_is_mailbox(u->inbox->folder, folder))
 		return STORE_EXISTS;
 	int err = box_open(u->s, path, true, &b, &why);
 	if (err)
@@ -484,7 +252,8 @@ check_one(struct store_user *u, struct span from, struct span to)
 	(void)from;
 	if (!folder_name(to, folder))
 		return STORE_INVALID;
-	return is_mailbox(u->inbox->folder, folder) ? STORE_EXISTS : STORE_OK;
+	return store_is_mailbox(u->inbox->folder, folder) ? STORE_EXISTS
+							  : STORE_OK;
 }
 
 typedef enum store_result rename_fn(struct store_user *u, struct span from,
@@ -512,6 +281,15 @@ rename_below(struct store_user *u, struct span from, struct span to,
 	return r;
 }
 
+static const struct store_folder *
+find(const struct store_folder *list, size_t n, struct span name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_eq(list[i].name, name))
+			return &list[i];
+	return NULL;
+}
+
 enum store_result
 store_rename(struct store_user *u, struct span from, struct span to)
 {
@@ -521,10 +299,10 @@ store_rename(struct store_user *u, struct span from, struct span to)
 	size_t n;
 
 	if (!folder_name(to, folder))
-		return is_inbox(to) ? STORE_EXISTS : STORE_INVALID;
-	if (is_mailbox(u->inbox->folder, folder))
+		return store_is_inbox(to) ? STORE_EXISTS : STORE_INVALID;
+	if (store_is_mailbox(u->inbox->folder, folder))
 		return STORE_EXISTS;
-	if (is_inbox(from))
+	if (store_is_inbox(from))
 		return rename_inbox(u, to);
 	/* Into itself it cannot go. */
 	if (!store_name_is_valid(from) ||
@@ -534,8 +312,7 @@ store_rename(struct store_user *u, struct span from, struct span to)
 	enum store_result r = store_list(u, a, &list, &n);
 	if (r != STORE_OK)
 		return r;
-	const struct store_folder *f = find(&(struct names){ .list = list }, n,
-	    from);
+	const struct store_folder *f = find(list, n, from);
 	if (!f || (f->attributes & STORE_NONEXISTENT))
 		return STORE_ABSENT;
 	r = rename_below(u, from, to, list, n, check_one);
@@ -543,99 +320,4 @@ store_rename(struct store_user *u, struct span from, struct span to)
 		r = rename_one(u, from, to);
 	return r == STORE_OK ? rename_below(u, from, to, list, n, rename_one)
 			     : r;
-}
-
-/*** Status. ***/
-
-static int64_t
-time_below(int at, const char *path, const char *folder)
-{
-	char full[BOX_PATH_MAX + 8];
-	struct stat st;
-
-	snprintf(full, sizeof(full), "%s%s", path, folder);
-	if (fstatat(at, full, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -1;
-	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-}
-
-/* Without opening the mailbox: two system calls and a look-up. */
-static bool
-quick_header(struct store_user *u, struct span name, const char *path,
-    struct index_header *h)
-{
-	struct index_txn t;
-	struct index *ix = u->inbox->index;
-
-	if (!ix || index_begin(ix, false, &t) < 0)
-		return false;
-	bool found = index_get_header(&t, is_inbox(name) ? SPAN("") : name,
-			 h) == 0;
-	if (index_end(&t, false) < 0)
-		return false;
-	return found && h->new_time && h->cur_time &&
-	    h->new_time == time_below(u->s->root, path, "new") &&
-	    h->cur_time == time_below(u->s->root, path, "cur");
-}
-
-static enum store_result
-slow_header(struct store_user *u, struct span name, struct index_header *h)
-{
-	struct change c;
-	struct box *b;
-	enum store_result r = store_box(u, name, &b);
-
-	if (r != STORE_OK)
-		return r;
-	int err = change_begin(u->s, b, 0, &c);
-	if (!err) {
-		*h = c.h;
-		change_end(&c, true);
-	}
-	box_close(u->s, b);
-	return store_result_of(err == -ESTALE ? -ENOENT : err);
-}
-
-/* How many are above the mark: the header does not say how many are left. */
-static uint32_t
-count_recent(const struct index_header *h)
-{
-	uint32_t n = h->uidnext - h->first_recent;
-
-	return h->first_recent >= h->uidnext ? 0
-	    : n < h->messages                ? n
-					     : h->messages;
-}
-
-enum store_result
-store_status(struct store_user *u, struct span name,
-    struct store_status *status_r)
-{
-	char bytes[BOX_PATH_MAX];
-	struct span path;
-	struct index_header h;
-	enum store_result r = STORE_OK;
-
-	if (!store_path(u, name, bytes, &path))
-		return STORE_INVALID;
-	if (!quick_header(u, name, bytes, &h)) {
-		/* So that the next one is quick. */
-		pthread_mutex_lock(&u->inbox->lock);
-		(void)box_index(u->s, u->inbox, true);
-		pthread_mutex_unlock(&u->inbox->lock);
-		r = slow_header(u, name, &h);
-	}
-	if (r != STORE_OK)
-		return r;
-	*status_r = (struct store_status){
-		.messages = h.messages,
-		.recent = count_recent(&h),
-		.unseen = h.unseen,
-		.deleted = h.deleted,
-		.uidnext = h.uidnext,
-		.uidvalidity = h.uidvalidity,
-		.modseq = h.modseq,
-		.size = h.size,
-	};
-	return STORE_OK;
 }

@@ -374,12 +374,6 @@ mbox_uidnext(const struct mbox *m)
 	return m->uidnext;
 }
 
-uint64_t
-mbox_modseq(const struct mbox *m)
-{
-	return m->modseq;
-}
-
 bool
 mbox_is_read_only(const struct mbox *m)
 {

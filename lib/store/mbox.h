@@ -46,6 +46,12 @@ enum store_result store_result_of(int err);
 MUST_USE bool store_path(const struct store_user *u, struct span name,
     char path[BOX_PATH_MAX], struct span *path_r);
 
+/* INBOX, in any case of its letters. */
+bool store_is_inbox(struct span name);
+
+/* Whether the folder `name` below `root` is one of a mailbox. */
+bool store_is_mailbox(int root, const char *name);
+
 /* Opens a mailbox's folder, which has to be there. */
 MUST_USE enum store_result store_box(struct store_user *u, struct span name,
     struct box **box_r);

@@ -23,15 +23,6 @@ flag_of(char c)
 	return c >= 'a' && c <= 'z' ? BIT(FLAGS_N + (c - 'a')) : 0;
 }
 
-void
-maildir_flags_put(char *out, uint32_t flags)
-{
-	for (char c = 'A'; c <= 'z'; c++)
-		if (flag_of(c) & flags)
-			*out++ = c;
-	*out = '\0';
-}
-
 static bool
 take_uid(struct span field, uint32_t *uidvalidity_r, uint32_t *uid_r)
 {

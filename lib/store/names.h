@@ -47,7 +47,4 @@ MUST_USE bool maildir_name_put(char out[NAME_SIZE],
  */
 uint64_t maildir_wire_size(struct span bytes, char *last);
 
-/* The letters of flags, sorted; `out` has room for 33. */
-void maildir_flags_put(char *out, uint32_t flags);
-
 #endif

@@ -334,8 +334,7 @@ take_over_uids(struct scan *s)
 	for (size_t i = 0; i < s->n; i++)
 		n += s->entries[i].row.uid == 0;
 	if (n == 0 ||
-	    box_read_file(s->c->b, "dovecot-uidlist", LIST_MAX, &text) < 0 ||
-	    text.n == 0)
+	    box_read_file(s->c->b, "dovecot-uidlist", LIST_MAX, &text) < 0)
 		return;
 	struct nameless *list = zalloc(n * sizeof(*list));
 	n = 0;
@@ -350,11 +349,7 @@ take_over_uids(struct scan *s)
 	qsort(list, n, sizeof(*list), compare_stems);
 	look_up(s, text, list, n);
 	free(list);
-	union {
-		const char *in;
-		void *out;
-	} u = { .in = text.p };
-	free(u.out);
+	box_free_text(text);
 	/* Two lines with one UID: the second message gets another. */
 	s->sorted = false;
 	sort_entries(s);
@@ -407,7 +402,7 @@ learn(struct scan *s, struct entry *e, struct maildir_name *m)
 	if (fstatat(folder_of(s, e), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	e->row.date = st.st_mtim.tv_sec;
-	e->time = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	e->time = box_mtime(&st);
 	/* Who else names a size may mean another: before it was compressed. */
 	m->has_wire = m->has_wire && m->has_size &&
 	    m->size == (uint64_t)st.st_size;
@@ -509,8 +504,7 @@ give_uids(struct scan *s)
 		s->sorted = false;
 		if (fstatat(folder_of(s, e), name_of(s, e), &st,
 			AT_SYMLINK_NOFOLLOW) == 0)
-			e->time = (int64_t)st.st_mtim.tv_sec * 1000000000 +
-			    st.st_mtim.tv_nsec;
+			e->time = box_mtime(&st);
 	}
 	sort_entries(s);
 	for (size_t i = 0; i < s->n; i++)

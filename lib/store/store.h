@@ -183,7 +183,6 @@ void mbox_uids_of(const struct mbox *m, const struct uidset *seqs,
 /* As of the view. Plain. */
 uint32_t mbox_uidvalidity(const struct mbox *m);
 uint32_t mbox_uidnext(const struct mbox *m);
-uint64_t mbox_modseq(const struct mbox *m); /* HIGHESTMODSEQ */
 bool mbox_is_read_only(const struct mbox *m);
 
 /*

@@ -106,11 +106,7 @@ is_new(struct store_user *u)
 	if (u->special[0] == '\0' ||
 	    box_read_file(u->inbox, "subscriptions", SUBS_MAX, &text) < 0)
 		return false;
-	union {
-		const char *in;
-		void *out;
-	} s = { .in = text.p };
-	free(s.out);
+	box_free_text(text);
 	return !text.p && store_list(u, a, &list, &n) == STORE_OK && n == 1;
 }
 
