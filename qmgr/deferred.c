@@ -2,13 +2,6 @@
 
 #include <stdlib.h>
 
-void
-deferred_fini(struct deferred *d)
-{
-	free(d->heap);
-	*d = (struct deferred){ 0 };
-}
-
 static void
 put(struct deferred *d, size_t i, struct message *m)
 {

@@ -12,8 +12,6 @@ struct deferred {
 	size_t max;
 };
 
-void deferred_fini(struct deferred *d);
-
 /* Adds `m` by its ->due. */
 void deferred_add(struct deferred *d, struct message *m);
 void deferred_remove(struct deferred *d, struct message *m);

@@ -89,7 +89,7 @@ struct params_peer {
 /*
  * What we log in with at a server, of smtp_sasl_password_maps: by the sender, if
  * smtp_sender_dependent_authentication has it so, then by its name, then by the
- * next hop. Copies are in `a`. Plain.
+ * next hop. Copies are in `a`. Tables behind proxymap may make it sleep.
  */
 enum dict_result params_credentials(const struct params_peer *peer,
     struct arena *a, struct span *user_r, struct span *password_r,

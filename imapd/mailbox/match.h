@@ -9,7 +9,7 @@
  *	if (answer == MATCH_UNKNOWN)
  *		match_feed_head(m, ...) until false, match_end_head(m), answer
  *	if (answer == MATCH_UNKNOWN)
- *		for each part: match_begin_head() or match_begin_body(), ...
+ *		for each part: match_begin_part_head() or match_begin_body(), ...
  *	answer = match_end(m);
  *
  * HOW TEXT IS COMPARED. Letters in either case are the same (fold.h), bodies are

@@ -1,5 +1,5 @@
 /*
- * SELECT, EXAMINE, UNSELECT and CLOSE.
+ * SELECT, EXAMINE and UNSELECT.
  */
 #include "imapd/mailbox/private.h"
 

@@ -47,7 +47,6 @@ struct frame {
 		FRAME_SKIP_LITERAL,
 	} at;
 	bool fresh; /* the next byte begins a command */
-	bool cr;
 	unsigned literals_n;
 	uint64_t left; /* of a literal */
 	size_t line; /* where in ->text the line began */

@@ -28,15 +28,6 @@ is_atext(char c, unsigned flags)
 	    (is_8bit(c) && (flags & ADDRESS_UTF8));
 }
 
-bool
-address_is_8bit(struct span text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		if (is_8bit(text.p[i]))
-			return true;
-	return false;
-}
-
 static struct span
 take_front(struct span *in, size_t n)
 {

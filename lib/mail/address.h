@@ -65,7 +65,4 @@ bool address_is_hostname(struct span host);
 /* Whether it is an [address literal] with an address in it. */
 bool address_is_literal(struct span domain);
 
-/* Whether a byte of it is not ASCII. */
-bool address_is_8bit(struct span text);
-
 #endif

@@ -41,16 +41,6 @@ date_put_header(struct buf *out, int64_t us)
 }
 
 void
-date_put_syslog(struct buf *out, int64_t us)
-{
-	int micro;
-	struct tm tm = split_time(us, &micro);
-
-	buf_putf(out, "%s %2d %02d:%02d:%02d", months[tm.tm_mon], tm.tm_mday,
-	    tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-void
 date_put_iso(struct buf *out, int64_t us)
 {
 	int micro;

@@ -16,9 +16,6 @@ enum {
 /* "Sat, 21 Nov 2026 20:57:58 +0000 (UTC)": RFC 5322, section 3.3. */
 void date_put_header(struct buf *out, int64_t us);
 
-/* "Nov 21 20:57:58": how a line of syslog begins, RFC 3164. */
-void date_put_syslog(struct buf *out, int64_t us);
-
 /* "2026-11-21T20:57:58.123456+00:00": RFC 3339. */
 void date_put_iso(struct buf *out, int64_t us);
 

@@ -151,15 +151,6 @@ rewrite_close(struct rewrite *r)
 	return NULL;
 }
 
-bool
-rewrite_changed(const struct rewrite *r)
-{
-	for (size_t i = 0; i < REWRITE_MAPS; i++)
-		if (maps_changed(&r->maps[i]))
-			return true;
-	return false;
-}
-
 static bool
 join(struct arena *a, struct span user, struct span domain, struct span *addr_r)
 {

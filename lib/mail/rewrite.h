@@ -31,9 +31,6 @@ struct rewrite;
 struct rewrite *rewrite_open(const struct conf *c, struct why *why);
 struct rewrite *rewrite_close(struct rewrite *r);
 
-/* Whether one of its tables was replaced: open it anew. Blocks. */
-bool rewrite_changed(const struct rewrite *r);
-
 /*
  * What becomes of a canonical address, in the arena: FOUND if it is another one.
  * `is_ours` is the client, which counts in headers only. Of <> nothing. Quick.

@@ -3,9 +3,8 @@
  * whether its recipient exists, which addresses it stands for, and where a
  * mailbox lies. One code for smtpd, cleanup, qmgr and authd.
  *
- * The questions themselves are answered by pure machines (resolve.h); here they
- * are driven with the tables of main.cf, opened once. A table that cannot be
- * asked is DICT_TEMPFAIL, never "no such user".
+ * They are asked of the tables of main.cf, which are opened once. A table that
+ * cannot be asked is DICT_TEMPFAIL, never "no such user".
  *
  * Classes are Postfix's (ADDRESS_CLASS_README): local (mydestination, also
  * [inet_interfaces] literals), virtual alias, virtual mailbox, relay, default.

@@ -69,31 +69,6 @@ addr_parse(struct span text, struct addr *addr_r)
 	return true;
 }
 
-bool
-addr_parse_port(struct span text, struct addr *addr_r)
-{
-	struct span host = text;
-	struct addr a;
-	uint64_t port;
-
-	while (host.n > 0 && host.p[host.n - 1] != ':')
-		host.n--;
-	if (host.n == 0)
-		return false;
-
-	struct span rest = { host.p + host.n, text.n - host.n };
-
-	host.n--;
-	if (host.n > 0 && host.p[0] != '[' && memchr(host.p, ':', host.n))
-		return false;
-	if (!take_number(&rest, UINT16_MAX, &port) || rest.n > 0 ||
-	    !addr_parse(host, &a) || a.family == AF_UNIX)
-		return false;
-	a.port = (uint16_t)port;
-	*addr_r = a;
-	return true;
-}
-
 void
 addr_put(struct buf *out, const struct addr *a)
 {

@@ -33,9 +33,6 @@ struct addr {
  */
 MUST_USE bool addr_parse(struct span text, struct addr *addr_r);
 
-/* The same with a port: "192.0.2.1:25", "[::1]:25". */
-MUST_USE bool addr_parse_port(struct span text, struct addr *addr_r);
-
 /* Appends it without port or brackets: "2001:db8::1"; none: "unknown". */
 void addr_put(struct buf *out, const struct addr *a);
 

@@ -140,9 +140,6 @@ MUST_USE int queue_flush(struct queue_writer *w);
 /* Whether queue_writer_free() has a file to remove: also after a failed write. */
 bool queue_has_file(const struct queue_writer *w);
 
-/* Bytes of content so far (an ID not yet known counts as QUEUE_ID_MAX). */
-uint64_t queue_written(const struct queue_writer *w);
-
 /*
  * Writes the rest, envelope and trailer, and makes it all durable: the one
  * fdatasync(). Returns 0: from now on it is mail, under *id_r and *name_r; or

@@ -129,12 +129,6 @@ queue_has_file(const struct queue_writer *w)
 	return w->name.text[0] && !w->committed;
 }
 
-uint64_t
-queue_written(const struct queue_writer *w)
-{
-	return w->flushed + w->n + w->marks_n * QUEUE_ID_MAX;
-}
-
 /*
  * Gives the file its final name before anything is in it: so the one sync of
  * its data makes the name durable as well (docs/QUEUE.md).
