@@ -25,6 +25,7 @@ enum {
 	LOCK_SIZE = 16384 + READERS * 64, /* of LMDB's lock file, at least */
 	STAMP_SIZE = 64,
 	LOOK_EVERY = 1000, /* ms */
+	REST_BYTES = 1 << 20, /* an index of so many rests half as often */
 };
 
 /* Addresses only: the file is as long as what is in it. */
@@ -467,13 +468,25 @@ index_close(struct index *ix)
 	return NULL;
 }
 
+/* To open it again is to read it whole: a large one pays that less often. */
+static bool
+is_tired(const struct index *ix, int64_t now, int64_t ms)
+{
+	struct stat st;
+
+	if (now - ix->asked < ms)
+		return false;
+	return fstatat(ix->folder, data_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    now - ix->asked >= ms * (1 + st.st_size / REST_BYTES);
+}
+
 /* Who is just now in a transaction has it not closed under his hands. */
 static bool
-rest(struct index *ix, int64_t before)
+rest(struct index *ix, int64_t now, int64_t ms)
 {
-	if (ix->asked > before || pthread_rwlock_trywrlock(&ix->lock) != 0)
+	if (!is_tired(ix, now, ms) || pthread_rwlock_trywrlock(&ix->lock) != 0)
 		return false;
-	bool closed = ix->env && ix->asked <= before;
+	bool closed = ix->env && now - ix->asked >= ms;
 	if (closed)
 		close_env(ix);
 	pthread_rwlock_unlock(&ix->lock);
@@ -483,12 +496,12 @@ rest(struct index *ix, int64_t before)
 size_t
 index_rest_all(int64_t ms)
 {
-	int64_t before = clock_mono() - ms;
+	int64_t now = clock_mono();
 	size_t n = 0;
 
 	pthread_mutex_lock(&all_lock);
 	for (struct link *l = all.next; l != &all; l = l->next)
-		n += rest(container_of(l, struct index, link), before);
+		n += rest(container_of(l, struct index, link), now, ms);
 	pthread_mutex_unlock(&all_lock);
 	return n;
 }

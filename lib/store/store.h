@@ -75,9 +75,10 @@ struct store_user *store_user_open(struct store *s, struct span path,
     struct span special, struct why *why);
 
 /*
- * Gives back what the indexes of this process hold that were not asked for `ms`:
- * some 40 KiB a user. They are opened again when they are asked. Any thread may
- * be at work meanwhile. Returns of how many. Blocks.
+ * Gives back what the indexes of this process hold that were not asked for `ms`,
+ * and as long again for each megabyte that they have: some 40 KiB a user. They are
+ * opened again when they are asked. Any thread may be at work meanwhile. Returns
+ * of how many. Blocks.
  */
 size_t store_rest(int64_t ms);
 

@@ -88,6 +88,16 @@ an_index_that_rests_is_opened_when_asked(void **state)
 	store_flags(m, "2", MBOX_FLAGS_ADD, STORE_SEEN);
 	mail_sync(m, &c);
 	assert_int_equal(flags_of(m, 2) & STORE_SEEN, STORE_SEEN);
+	/* A large one is read whole when it is opened: it rests later. */
+	assert_int_equal(store_rest(0), 1);
+	assert_int_equal(
+	    truncate(spool_path("mail/alice/postrider-index/data.mdb"),
+		200 << 20),
+	    0);
+	mail_sync(m, &c);
+	usleep(20000);
+	assert_int_equal(store_rest(1), 0);
+	assert_int_equal(store_rest(0), 1);
 	mbox_close(m);
 	mail_close();
 }
