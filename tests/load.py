@@ -116,8 +116,8 @@ def tokens(suite):
     """How often each token lies in a mailbox; half a message is an error."""
     found = collections.Counter()
     for user in suite.users:
-        for path in suite.mailbox(user).paths():
-            data = path.read_bytes()
+        for path, data in suite.mailbox(user).standing(
+                lambda p: (p, p.read_bytes())):
             match = re.search(rb"^Token: (\S+)$", data, re.M)
             if not match or not data.endswith(b"x\n"):
                 raise AssertionError(f"half a message: {path}")

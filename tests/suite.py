@@ -256,8 +256,17 @@ class Mailbox:
         uid = re.search(r",P\d+\.(\d+)", path.name)
         return int(uid[1]) if uid else 0, path.name
 
+    def standing(self, read):
+        """read(PATH) of all, of a moment in which no session moves one."""
+        while True:
+            paths = self.paths()
+            with contextlib.suppress(FileNotFoundError):
+                found = [read(p) for p in paths]
+                if self.paths() == paths:
+                    return found
+
     def messages(self):
-        return [Message(p) for p in self.paths()]
+        return self.standing(Message)
 
     def wait(self, count, patience=PATIENCE):
         """Returns the messages as soon as there are so many."""

@@ -90,9 +90,9 @@ an_index_that_rests_is_opened_when_asked(void **state)
 	assert_int_equal(flags_of(m, 2) & STORE_SEEN, STORE_SEEN);
 	/* A large one is read whole when it is opened: it rests later. */
 	assert_int_equal(store_rest(0), 1);
-	assert_int_equal(
-	    truncate(spool_path("mail/alice/postrider-index/data.mdb"),
-		200 << 20),
+	assert_int_equal(truncate(spool_path(
+				      "mail/alice/postrider-index/data.mdb"),
+			     200 << 20),
 	    0);
 	mail_sync(m, &c);
 	usleep(20000);
