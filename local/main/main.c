@@ -11,6 +11,7 @@
 #include "dict/dict.h"
 #include "local/main/local.h"
 #include "local/main/pool.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 
 #include <stdio.h>
@@ -76,6 +77,7 @@ warm_up(const struct conf *c, struct why *why)
 	});
 	if (dict_configure(c, why) < 0)
 		return -1;
+	proxymap_use(service_name());
 	return tables_open(c, why);
 }
 

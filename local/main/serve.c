@@ -2,6 +2,7 @@
 #include "local/main/local.h"
 #include "local/main/pool.h"
 #include "service/agent.h"
+#include "service/proxymap.h"
 #include "service/service.h"
 
 #include <stdio.h>
@@ -199,15 +200,19 @@ begin(const struct msg_in *in, int fd)
 	finish(w);
 }
 
+static void
+serve_lookups(void *path)
+{
+	proxymap_serve(path);
+}
+
 void
 local_serve(void *arg)
 {
-	struct task *users, *forwards;
-
 	(void)arg;
-	users = task_spawn(users_keep, proxymap_socket, "ask proxymap");
-	forwards = task_spawn(forward_keep, cleanup_socket, "ask cleanup");
-	if (!users || !forwards)
+	if (!task_spawn(users_keep, proxymap_socket, "ask who users are") ||
+	    !task_spawn(serve_lookups, proxymap_socket, "ask proxymap") ||
+	    !task_spawn(forward_keep, cleanup_socket, "ask cleanup"))
 		die("no memory for a task");
 	agent_init(begin, WORKS_MAX);
 	agent_serve(service_listener(0), service_stop_bell(), service_stopping);

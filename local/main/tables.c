@@ -1,6 +1,7 @@
 #include "local/main/local.h"
 
 #include "base/log.h"
+#include "conf/params.h"
 #include "dict/lists.h"
 #include "service/service.h"
 
@@ -17,6 +18,7 @@ enum {
 
 struct table {
 	enum tables_list list;
+	size_t element; /* of the parameter */
 	char *name;
 	struct dict *dict; /* NULL: it cannot be opened */
 };
@@ -83,6 +85,7 @@ may_be_ours(const char *name, struct why *why)
 	return access(file + 1, F_OK) < 0 || is_ours(file + 1, why);
 }
 
+/* Those behind servers are asked by proxymap: root speaks with no database. */
 static struct dict *
 open_ours(const char *name, struct why *why)
 {
@@ -91,15 +94,26 @@ open_ours(const char *name, struct why *why)
 	if (!may_be_ours(name, why))
 		return NULL;
 	d = dict_open(name, DICT_NO_GROUPS, why);
-	if (d && !dict_is_quick(d))
+	if (d && !dict_may_wait(d))
 		why_set(why, EINVAL, NULL, 0,
-		    "%s waits for a server or a disk, which this version "
-		    "cannot do",
+		    "%s waits for a disk, which cannot be done here; allowed "
+		    "are tables in files and behind servers",
 		    name);
 	else if (d && is_ours(dict_file(d), why))
 		return d;
 	dict_close(d);
 	return NULL;
+}
+
+static void
+open_table(struct table *t, struct why *why)
+{
+	size_t number;
+
+	t->dict = open_ours(t->name, why);
+	/* By this proxymap knows what is meant. */
+	if (t->dict && param_number(parameters[t->list], &number))
+		dict_set_origin(t->dict, number, t->element);
 }
 
 static int
@@ -110,6 +124,7 @@ open_list(const struct conf *c, enum tables_list list, const char *text,
 	const char *file = NULL;
 	struct why open_why;
 	unsigned line = 0;
+	size_t element = 0;
 
 	conf_source(c, parameters[list], &file, &line);
 	while (conf_list_next(&rest, &name)) {
@@ -120,9 +135,10 @@ open_list(const struct conf *c, enum tables_list list, const char *text,
 			    "%s: more than %d tables", parameters[list],
 			    TABLES_MAX);
 		t->list = list;
+		t->element = element++;
 		t->name = strndup(name.p, name.n);
 		must(t->name);
-		t->dict = open_ours(t->name, &open_why);
+		open_table(t, &open_why);
 		/* Without its tables the service waits, and does not guess. */
 		if (!t->dict)
 			log_error("%s: %s", parameters[list], open_why.text);
@@ -161,6 +177,7 @@ tables_open(const struct conf *c, struct why *why)
 {
 	const struct local_params *p = &local_params;
 	int err = open_lists(c, why);
+	size_t number;
 
 	tables.expansion = (struct expand_config){
 		.delimiters = span_str(p->recipient_delimiter),
@@ -180,7 +197,9 @@ tables_open(const struct conf *c, struct why *why)
 	tables.domains = lists_open(p->mydestination, LISTS_NAMES, why);
 	if (!tables.domains)
 		return -EINVAL;
-	if (!lists_is_quick(tables.domains))
+	must(param_number("mydestination", &number));
+	if (!lists_may_wait(tables.domains) ||
+	    !lists_set_origin(tables.domains, number))
 		return why_set(why, EINVAL, NULL, 0,
 		    "mydestination: names a table that waits");
 	return privs_find(p->default_privs, &tables.nobody, why);
@@ -191,16 +210,18 @@ tables_refresh(void)
 {
 	for (size_t i = 0; i < tables.n; i++) {
 		struct table *t = &tables.v[i];
-		struct dict *d;
+		struct dict *before;
 		struct why why;
 
-		if (t->dict && !dict_changed(t->dict))
+		/* Others may be asleep over one that proxymap is asked for. */
+		if (t->dict &&
+		    (dict_is_remote(t->dict) || !dict_changed(t->dict)))
 			continue;
-		d = open_ours(t->name, &why);
-		if (!d && t->dict)
+		before = t->dict;
+		open_table(t, &why);
+		if (!t->dict && before)
 			log_error("%s: %s", parameters[t->list], why.text);
-		dict_close(t->dict);
-		t->dict = d;
+		dict_close(before);
 	}
 }
 

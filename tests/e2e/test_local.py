@@ -1,9 +1,11 @@
 """Delivery to users of the machine: aliases, .forward, mailboxes, commands."""
+import contextlib
 import os
 import pathlib
 import re
 import smtplib
 import socket
+import sqlite3
 import stat
 import struct
 
@@ -52,6 +54,43 @@ def test_mail_comes_into_a_maildir_at_home(make_suite):
     [mail] = Mailbox(suite.home("ann") / "Maildir").wait(1)
     assert mail.headers("Delivered-To") == ["ann@here.test"]
     assert mail.path.stat().st_uid == 4101
+
+
+def test_aliases_come_from_a_database(make_suite):
+    suite = make_suite().with_people("postmaster: ben\n")
+    base = suite.dir / "aliases.sqlite"
+    with contextlib.closing(sqlite3.connect(base)) as db:
+        db.execute("CREATE TABLE aliases (name TEXT, value TEXT)")
+        db.executemany("INSERT INTO aliases VALUES (?, ?)", [
+            ("team", "ann, ben"), ("out", "|exit 3")])
+        db.commit()
+    query = suite.etc / "sqlite-aliases.cf"
+    query.write_text(f"dbpath = {base}\n"
+                     "query = SELECT value FROM aliases WHERE name='%s'\n")
+    os.chown(query, 0, 0)
+    query.chmod(0o644)
+    suite.set(alias_maps=f"$alias_database sqlite:{query}",
+              alias_database=f"lmdb:{suite.etc}/aliases",
+              local_recipient_maps="").start()
+    send(suite, "team")
+    suite.wait_mbox("ann", 1)
+    suite.wait_mbox("ben", 1)
+    send(suite, "postmaster")
+    suite.wait_mbox("ben", 2)
+    qid = send(suite, "out")
+    line_of(suite, qid, "out", r"status=bounced \(Command died with status 3")
+    suite.trouble_is_expected = True
+    with contextlib.closing(sqlite3.connect(base)) as db:
+        db.execute("ALTER TABLE aliases RENAME TO gone")
+        db.commit()
+    qid = send(suite, "ann")
+    line_of(suite, qid, "ann", r"dsn=4\.3\.0, status=deferred "
+            r"\(alias database unavailable\)$")
+    with contextlib.closing(sqlite3.connect(base)) as db:
+        db.execute("ALTER TABLE gone RENAME TO aliases")
+        db.commit()
+    suite.run("postqueue", "-c", suite.etc, "-f")
+    suite.wait_mbox("ann", 2)
 
 
 def test_who_does_not_exist_is_refused_or_comes_back(make_suite):
