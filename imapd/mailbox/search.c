@@ -22,6 +22,7 @@ struct search {
 	char *piece;
 	struct uidset found;
 	enum store_result result;
+	bool waits; /* the next message is not where it was: for a lock */
 };
 
 static void
@@ -59,7 +60,13 @@ look_at_message(struct search *x, bool *opened_r)
 		return answer;
 	if (!x->piece)
 		x->piece = zalloc(SEARCH_PIECE);
-	r = search_file(x->mbox, x->match, row->uid, x->piece, &answer);
+	r = search_file(x->mbox, x->match, row->uid, x->waits, x->piece,
+	    &answer);
+	if (r == STORE_BUSY && !x->waits) {
+		x->waits = true;
+		return MATCH_UNKNOWN;
+	}
+	x->waits = false;
 	if (r == STORE_ABSENT)
 		return MATCH_NO;
 	x->result = r;
@@ -77,8 +84,11 @@ look_at_some(void *arg)
 	if (!x->match)
 		compile(x);
 	while (x->match && x->at < x->n && x->result == STORE_OK) {
+		bool waited = x->waits;
 		enum match_answer answer = look_at_message(x, &opened);
 
+		if (x->waits)
+			return;
 		if (answer == MATCH_YES) {
 			uint32_t n = x->c->uid ? x->rows[x->at].uid
 					       : (uint32_t)x->at + 1;
@@ -86,7 +96,9 @@ look_at_some(void *arg)
 			uidset_add(&x->found, n, n);
 		}
 		x->at++;
-		if ((opened || x->at % ROWS_A_LOOK == 0) && clock_mono() >= end)
+		if (waited ||
+		    ((opened || x->at % ROWS_A_LOOK == 0) &&
+			clock_mono() >= end))
 			return;
 	}
 }
@@ -126,7 +138,8 @@ imap_search(struct imap *s, const struct imap_command *c, const char **text_r)
 
 	*text_r = "Search completed.";
 	do {
-		task_offload(TASK_CPU, look_at_some, &x);
+		/* Who waits for locks is in nobody's way there. */
+		task_offload(x.waits ? TASK_DISK : TASK_CPU, look_at_some, &x);
 		if (!x.match) {
 			*text_r = "[BADCHARSET (US-ASCII UTF-8)] Unknown "
 				  "charset.";

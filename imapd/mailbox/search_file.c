@@ -107,8 +107,8 @@ look_at_parts(struct file *f)
 }
 
 enum store_result
-search_file(struct mbox *mbox, struct match *m, uint32_t uid, char *piece,
-    enum match_answer *answer_r)
+search_file(struct mbox *mbox, struct match *m, uint32_t uid, bool may_wait,
+    char *piece, enum match_answer *answer_r)
 {
 	struct file f CLEANUP(close_file) = {
 		.fd = -1,
@@ -116,7 +116,9 @@ search_file(struct mbox *mbox, struct match *m, uint32_t uid, char *piece,
 		.piece = piece,
 	};
 	uint64_t size;
-	enum store_result r = mbox_body(mbox, uid, &f.fd, &size);
+	enum store_result r = may_wait
+	    ? mbox_body(mbox, uid, &f.fd, &size)
+	    : mbox_body_at_once(mbox, uid, &f.fd, &size);
 
 	if (r != STORE_OK)
 		return r;

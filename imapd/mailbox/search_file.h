@@ -16,9 +16,10 @@ enum {
 
 /*
  * Goes on where match_begin() did not know. `piece` has SEARCH_PIECE bytes.
- * ABSENT: the message is gone. Blocks.
+ * ABSENT: the message is gone. BUSY, unless `may_wait`: to find it, a lock is
+ * needed. Blocks.
  */
 MUST_USE enum store_result search_file(struct mbox *mbox, struct match *m,
-    uint32_t uid, char *piece, enum match_answer *answer_r);
+    uint32_t uid, bool may_wait, char *piece, enum match_answer *answer_r);
 
 #endif

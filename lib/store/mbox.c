@@ -455,6 +455,24 @@ scan_again(struct mbox *m)
 	return err;
 }
 
+/* Whether it may be found where the folders are read again. */
+static bool
+is_elsewhere(int err)
+{
+	return err == -ENOENT || err == -EBADMSG;
+}
+
+enum store_result
+mbox_body_at_once(struct mbox *m, uint32_t uid, int *fd_r, uint64_t *size_r)
+{
+	int fd = open_file(m, uid, size_r);
+
+	*fd_r = fd < 0 ? -1 : fd;
+	if (fd < 0)
+		return is_elsewhere(fd) ? STORE_BUSY : store_result_of(fd);
+	return STORE_OK;
+}
+
 enum store_result
 mbox_body(struct mbox *m, uint32_t uid, int *fd_r, uint64_t *size_r)
 {
@@ -463,7 +481,7 @@ mbox_body(struct mbox *m, uint32_t uid, int *fd_r, uint64_t *size_r)
 	*fd_r = -1;
 	for (unsigned i = 0; i < MBOX_TRIES; i++) {
 		fd = open_file(m, uid, size_r);
-		if (fd >= 0 || (fd != -ENOENT && fd != -EBADMSG))
+		if (fd >= 0 || !is_elsewhere(fd))
 			break;
 		if (scan_again(m) < 0)
 			break;

@@ -250,6 +250,13 @@ MUST_USE enum store_result mbox_body(struct mbox *m, uint32_t uid, int *fd_r,
     uint64_t *size_r);
 
 /*
+ * The same, but it waits for no lock. BUSY: somebody has renamed the file; where it
+ * is now mbox_body() finds out. Blocks, if only for the disk.
+ */
+MUST_USE enum store_result mbox_body_at_once(struct mbox *m, uint32_t uid,
+    int *fd_r, uint64_t *size_r);
+
+/*
  * Bytes that the caller keeps for a message, which may be lost at any time but
  * never come back changed: ENVELOPE and BODYSTRUCTURE, in a form of the
  * caller's, who puts a version into it. ABSENT if there are none. mbox_cache_put()

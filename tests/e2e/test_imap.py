@@ -1,9 +1,11 @@
 """IMAP as users' programs speak it: logins, mailboxes, flags, news."""
+import fcntl
 import imaplib
 import os
 import pathlib
 import random
 import re
+import select
 import smtplib
 import socket
 import ssl
@@ -306,6 +308,28 @@ def test_slow_readers_hold_up_nobody(mail):
         with selected(mail) as session:
             assert ok(session.search(None, "ALL")) == [b"1"]
     slow.close()
+
+
+def test_who_waits_for_a_lock_holds_up_no_search(mail):
+    with selected(mail) as session:
+        ok(session.create("other"))
+        for name in ("INBOX", "other"):
+            ok(session.append(name, None, None, message("one").encode()))
+    waiting = [log_in(mail) for _ in range(8)]
+    folder = mail.mail / "example.test/alice"
+    [path] = (folder / "cur").iterdir()
+    with open(folder / "postrider-uid", "rb+") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        path.rename(f"{path}F")  # somebody else's program
+        for wire in waiting:
+            wire.send(b"s SEARCH TEXT hello\r\n")
+        with selected(mail, mailbox="other") as session:
+            assert ok(session.search(None, "TEXT hello")) == [b"1"]
+        assert not select.select([w.socket for w in waiting], [], [], 0)[0]
+    for wire in waiting:
+        while wire.line("what was searched") != "* SEARCH 1":
+            pass
+        wire.close()
 
 
 def large_message(size):
