@@ -1,99 +1,150 @@
-/* Says what is wrong with the configuration. */
-#include "conf/names.h"
+/* postrider check: one subject after the other, and what they share. */
+#include "master/check/check.h"
+
 #include "conf/params.h"
+#include "dict/dict.h"
 #include "master/check/selfcheck.h"
-#include "master/command/command.h"
-#include "master/dirs.h"
 #include "service/sandbox.h"
 
 #include <linux/magic.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-static unsigned errors;
+enum {
+	TEXT_MAX = 2048,
+};
 
-struct checking {
-	const struct conf *conf;
-	struct conf_names *names;
+void
+check_say(struct checkup *k, enum check_level level, const char *fmt, ...)
+{
+	static const char *const words[] = { "error", "warning", "note" };
+	char text[TEXT_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	printf("%s: %s\n", words[level], text);
+	k->errors += level == CHECK_ERROR;
+}
+
+void
+check_tell(struct checkup *k, enum check_level level,
+    const struct check_value *v, const char *fmt, ...)
+{
+	char text[TEXT_MAX - 512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (v->line > 0)
+		check_say(k, level, "%s:%u: %s: %s", v->file, v->line, v->name,
+		    text);
+	else
+		check_say(k, level, "%s: %s", v->name, text);
+}
+
+struct check_value
+check_value_of(const struct checkup *k, const char *name)
+{
+	struct check_value v = { .name = name, .conf = k->conf };
+	struct why why;
+
+	v.text = conf_get(k->conf, name, &why);
+	if (!v.text)
+		v.text = "";
+	if (!conf_source(k->conf, name, &v.file, &v.line))
+		v.line = 0;
+	return v;
+}
+
+bool
+check_ends(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* Nobody reads what is not known, or does nothing. */
+static bool
+has_effect(const struct checkup *k, const char *name)
+{
+	const struct param *p = param_find(span_str(name));
+
+	if (p)
+		return p->state == PARAM_WORKS;
+	return !k->names || conf_names_class(k->names, span_str(name)) != 0;
+}
+
+struct visit {
+	struct checkup *k;
+	check_value_fn *fn;
 };
 
 static void
-report_error(const char *text, void *arg)
+visit_value(const char *name, const char *raw, void *arg)
 {
-	(void)arg;
-	printf("error: %s\n", text);
-	errors++;
+	const struct visit *q = arg;
+	struct check_value v = check_value_of(q->k, name);
+
+	(void)raw;
+	if (*v.text && has_effect(q->k, name))
+		q->fn(q->k, &v);
 }
 
-static void
-report_note(const char *text, void *arg)
+struct conf *
+check_entry_conf(const struct checkup *k, const struct entry_text *e)
 {
-	(void)arg;
-	printf("note: %s\n", text);
-}
-
-static void
-report_unused(const char *name, const char *raw, void *arg)
-{
-	const struct checking *k = arg;
-	const char *file = "main.cf";
-	unsigned line = 0;
-
-	if (conf_names_class(k->names, span_str(name)) != 0)
-		return;
-	(void)conf_source(k->conf, name, &file, &line);
-	printf("warning: %s:%u: unused parameter: %s = %s\n", file, line, name,
-	    raw);
-}
-
-/* What is accepted for the sake of a main.cf of Postfix. */
-static void
-report_idle(const char *name, const char *raw, void *arg)
-{
-	const struct param *p = param_find(span_str(name));
-	const char *file = "main.cf";
-	unsigned line = 0;
-
-	if (!p || p->state == PARAM_WORKS)
-		return;
-	(void)conf_source(arg, name, &file, &line);
-	printf("warning: %s:%u: %s = %s: %s\n", file, line, name, raw,
-	    p->state == PARAM_NOT_YET ? "does nothing in this version"
-				      : "has no effect here");
-}
-
-static void
-check_users(const struct instance *i)
-{
-	static const char *const names[] = { "mail_owner", "net_owner",
-		"login_owner", "auth_owner" };
-	struct privs p;
+	const char **override = zalloc((e->n + 1) * sizeof(*override));
+	struct conf *c = NULL;
+	size_t n = 0, at = 0, place;
 	struct why why;
 
-	for (size_t n = 0; n < COUNT_OF(names); n++) {
-		if (dirs_user(i->conf, names[n], &p, &why) < 0)
-			report_error(why.text, NULL);
-	}
+	while (entry_next_param(e, &at, &place))
+		override[n++] = e->arg[place];
+	if (n > 0)
+		c = conf_load(conf_dir(k->conf), override, n, &why);
+	free(override);
+	return c;
 }
 
 static void
-check_dirs(const struct instance *i)
+visit_entry(const struct visit *q, const struct entry_text *e)
 {
-	struct dirs_owners owners;
-	struct stat st;
+	struct conf *c = check_entry_conf(q->k, e);
+	size_t at = 0, place;
 	struct why why;
 
-	if (lstat(i->params.queue_directory, &st) < 0) {
-		printf("note: %s is made at the first start\n",
-		    i->params.queue_directory);
-		return;
+	while (c && entry_next_param(e, &at, &place)) {
+		struct span rest = span_str(e->arg[place]);
+		struct span name = span_cut(&rest, '=');
+		char word[256];
+		struct check_value v = { word, NULL, c, "master.cf", e->line };
+
+		if (entry_param(e, name) != rest.p)
+			continue; /* a later one counts */
+		snprintf(word, sizeof(word), "%.*s", (int)name.n, name.p);
+		v.text = conf_get(c, word, &why);
+		if (v.text && *v.text && has_effect(q->k, word))
+			q->fn(q->k, &v);
 	}
-	if (dirs_owners(i->conf, &owners, &why) < 0)
-		report_error(why.text, NULL);
-	else
-		dirs_check(i->conf, &owners, report_error, NULL);
+	conf_free(c);
+}
+
+void
+check_each_value(struct checkup *k, check_value_fn *fn)
+{
+	struct visit q = { k, fn };
+
+	conf_each(k->conf, visit_value, &q);
+	for (size_t i = 0; i < k->entries.n; i++)
+		visit_entry(&q, &k->entries.at[i]);
 }
 
 /*
@@ -101,11 +152,12 @@ check_dirs(const struct instance *i)
  * got its 250 could be lost in a power cut (docs/QUEUE.md).
  */
 static void
-check_file_system(const struct instance *i)
+check_file_system(struct checkup *k)
 {
+	const char *queue = k->instance->params.queue_directory;
 	struct statfs s;
 
-	if (statfs(i->params.queue_directory, &s) < 0)
+	if (statfs(queue, &s) < 0)
 		return;
 	switch ((uint32_t)s.f_type) {
 	case EXT4_SUPER_MAGIC:
@@ -113,71 +165,68 @@ check_file_system(const struct instance *i)
 	case BTRFS_SUPER_MAGIC:
 		return;
 	}
-	printf("warning: queue_directory %s: on this file system the sync of a "
-	       "new file may not make its name durable; ext4, xfs and btrfs "
-	       "do\n",
-	    i->params.queue_directory);
+	check_say(k, CHECK_WARNING,
+	    "queue_directory %s: on this file system the sync of a new file "
+	    "may not make its name durable; ext4, xfs and btrfs do",
+	    queue);
 }
 
 static void
-check_sandbox(const struct instance *i)
+check_sandbox(struct checkup *k)
 {
 	static const char *const modes[] = { "enforce", "report", "off" };
 	char text[512];
 
 	sandbox_describe(text, sizeof(text));
-	printf("note: sandbox = %s; this kernel %s\n", modes[i->params.sandbox],
-	    text);
+	check_say(k, CHECK_NOTE, "sandbox = %s; this kernel %s",
+	    modes[k->instance->params.sandbox], text);
 }
 
 static void
-report_warning(const char *text, void *arg)
+report_error(const char *text, void *arg)
 {
-	(void)arg;
-	printf("warning: %s\n", text);
+	check_say(arg, CHECK_ERROR, "%s", text);
 }
 
-/* Names that are used and not set, or set and not used. */
 static void
-check_names(const struct instance *i)
+check_all(struct checkup *k)
 {
-	struct entry_list entries;
-	struct checking k = { i->conf, NULL };
-	struct why why;
-
-	conf_each_remark(i->conf, report_warning, NULL);
-	if (entry_list_load(conf_dir(i->conf), &entries, report_warning, NULL,
-		&why) < 0)
-		return; /* an error, which was told */
-	k.names = conf_names_new(i->conf, &entries);
-	conf_names_each_undefined(k.names, report_warning, NULL);
-	conf_each(i->conf, report_unused, &k);
-	conf_names_free(k.names);
-	entry_list_free(&entries);
+	check_params(k);
+	check_services(k);
+	check_users(k);
+	check_files(k);
+	check_tables(k);
+	check_certs(k);
+	check_ports(k);
+	check_domains(k);
+	check_dns(k);
+	if (k->plan && k->errors == 0) /* else they would say the same again */
+		selfcheck_services(k->plan, conf_dir(k->conf), report_error, k);
+	check_file_system(k);
+	check_sandbox(k);
 }
 
 int
 verb_check(struct instance *i, char **args)
 {
-	struct plan *p;
-	struct why why;
+	struct checkup k = { .instance = i };
 
-	(void)args;
+	for (; *args; args++) {
+		if (strcmp(*args, "--dns") != 0)
+			return command_complain(
+			    "check: --dns is the only option");
+		k.asks_dns = true;
+	}
 	if (command_load(i))
 		return COMMAND_FAILED;
-	p = plan_load(i->dir, report_note, NULL, &why);
-	if (!p)
-		report_error(why.text, NULL);
+	k.conf = i->conf;
+	dict_use_conf(k.conf);
 	if (geteuid() != 0)
-		report_note("an ordinary user is all users of the suite", NULL);
-	check_users(i);
-	check_dirs(i);
-	if (p && errors == 0) /* else each daemon would say the same again */
-		selfcheck_services(p, i->dir, report_error, NULL);
-	plan_free(p);
-	check_file_system(i);
-	check_sandbox(i);
-	conf_each(i->conf, report_idle, i->conf);
-	check_names(i);
-	return errors > 0 ? COMMAND_FAILED : 0;
+		check_say(&k, CHECK_NOTE,
+		    "an ordinary user is all users of the suite");
+	check_all(&k);
+	plan_free(k.plan);
+	conf_names_free(k.names);
+	entry_list_free(&k.entries);
+	return k.errors > 0 ? COMMAND_FAILED : 0;
 }

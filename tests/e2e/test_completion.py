@@ -56,6 +56,7 @@ def site(make_suite):
     (["postlock", "-l", "f"], {"fcntl", "flock"}, "dotlock"),
     (["postlog", "-p", ""], {"warn", "panic"}, "-t"),
     (["postrider", "re"], {"reload"}, "start"),
+    (["postrider", "check", "-"], {"--dns"}, "-c"),
     (["postrider", ""], {"start", "stop", "check", "set-permissions"}, "it"),
 ])
 def test_words_are_proposed(site, words, some, none):
