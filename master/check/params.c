@@ -28,9 +28,14 @@ tell_idle(const char *name, const char *raw, void *arg)
 	if (!p || p->state == PARAM_WORKS)
 		return;
 	(void)conf_source(k->conf, name, &file, &line);
-	check_say(k, CHECK_WARNING, "%s:%u: %s = %s: %s", file, line, name, raw,
-	    p->state == PARAM_NOT_YET ? "does nothing in this version"
-				      : "has no effect here");
+	if (p->state == PARAM_NOT_YET)
+		check_say(k, CHECK_WARNING,
+		    "%s:%u: %s = %s: does nothing in this version", file, line,
+		    name, raw);
+	else
+		check_say(k, CHECK_WARNING,
+		    "%s:%u: %s = %s: has no effect here: %s", file, line, name,
+		    raw, param_reason(p));
 }
 
 static void
