@@ -50,6 +50,6 @@ typedef int command_verb(struct instance *i, char **args);
 command_verb verb_start, verb_start_fg, verb_stop, verb_abort, verb_reload;
 command_verb verb_status, verb_metrics, verb_top, verb_clock;
 command_verb verb_check;
-command_verb verb_set_permissions;
+command_verb verb_set_permissions, verb_upgrade_configuration;
 
 #endif

@@ -25,9 +25,11 @@ static const char help[] =
     "  status           says what runs, and counts it\n"
     "  metrics          counts all, in the form that monitoring reads\n"
     "  top              shows how busy it is, again and again\n"
-    "  check            says what is wrong with the configuration, and what in it\n"
+    "  check [--dns]    says what is wrong with the configuration, and what in it\n"
     "                   has no effect\n"
     "  set-permissions  makes the directories and gives commands their group\n"
+    "  upgrade-configuration\n"
+    "                   adds to main.cf and master.cf what this version needs\n"
     "\n"
     "  -c DIR           the directory of main.cf and master.cf\n"
     "More in postrider(1).\n";
@@ -100,6 +102,7 @@ static const struct verb {
 	{ "top", verb_top },
 	{ "check", verb_check },
 	{ "set-permissions", verb_set_permissions },
+	{ "upgrade-configuration", verb_upgrade_configuration },
 #ifdef TEST_HOOKS
 	{ "clock", verb_clock },
 #endif

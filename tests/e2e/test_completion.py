@@ -57,7 +57,8 @@ def site(make_suite):
     (["postlog", "-p", ""], {"warn", "panic"}, "-t"),
     (["postrider", "re"], {"reload"}, "start"),
     (["postrider", "check", "-"], {"--dns"}, "-c"),
-    (["postrider", ""], {"start", "stop", "check", "set-permissions"}, "it"),
+    (["postrider", ""], {"start", "stop", "check", "set-permissions",
+                           "upgrade-configuration"}, "it"),
 ])
 def test_words_are_proposed(site, words, some, none):
     found = complete(site, *(site.etc if w == "DIR" else w for w in words))
