@@ -51,5 +51,6 @@ command_verb verb_start, verb_start_fg, verb_stop, verb_abort, verb_reload;
 command_verb verb_status, verb_metrics, verb_top, verb_clock;
 command_verb verb_check;
 command_verb verb_set_permissions, verb_upgrade_configuration;
+command_verb verb_import;
 
 #endif

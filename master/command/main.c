@@ -25,9 +25,10 @@ static const char help[] =
     "  status           says what runs, and counts it\n"
     "  metrics          counts all, in the form that monitoring reads\n"
     "  top              shows how busy it is, again and again\n"
-    "  check [--dns]    says what is wrong with the configuration, and what in it\n"
-    "                   has no effect\n"
+    "  check [--dns]    says what is wrong with the configuration\n"
     "  set-permissions  makes the directories and gives commands their group\n"
+    "  import POSTFIX-DIR [DOVECOT-DIR] [--to DIR] [--force]\n"
+    "                   makes a configuration of theirs, and says what it did\n"
     "  upgrade-configuration\n"
     "                   adds to main.cf and master.cf what this version needs\n"
     "\n"
@@ -102,6 +103,7 @@ static const struct verb {
 	{ "top", verb_top },
 	{ "check", verb_check },
 	{ "set-permissions", verb_set_permissions },
+	{ "import", verb_import },
 	{ "upgrade-configuration", verb_upgrade_configuration },
 #ifdef TEST_HOOKS
 	{ "clock", verb_clock },

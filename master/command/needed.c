@@ -1,8 +1,15 @@
 #include "master/command/needed.h"
 
 #include "base/scan.h"
+#include "conf/master_edit.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum {
+	REQUESTS_MAX = 32,
+	REQUEST_SIZE = 256,
+};
 
 enum want {
 	NAME, /* qmgr finds it by its name */
@@ -130,4 +137,58 @@ needed_each_missing(const struct conf *c, const struct entry_list *entries,
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (is_missing(c, entries, &rows[i]))
 			fn(&rows[i].is, arg);
+}
+
+struct adding {
+	char request[REQUESTS_MAX][REQUEST_SIZE];
+	const struct needed *is[REQUESTS_MAX];
+	size_t n;
+};
+
+static void
+add_service(const struct needed *n, void *arg)
+{
+	struct adding *u = arg;
+
+	if (u->n == REQUESTS_MAX)
+		return; /* the next call adds them */
+	snprintf(u->request[u->n], REQUEST_SIZE, "%s=%s", n->service, n->entry);
+	u->is[u->n++] = n;
+}
+
+static void
+ignore(const char *text, void *arg)
+{
+	(void)text;
+	(void)arg;
+}
+
+static void
+no_service(const char *request)
+{
+	(void)request; /* only edits of parts can mean none */
+}
+
+int
+needed_add(const char *dir, const struct conf *c, needed_fn *fn, void *arg,
+    struct why *why)
+{
+	static struct adding u;
+	const char *requests[REQUESTS_MAX];
+	struct entry_list entries;
+	int err = entry_list_load(dir, &entries, ignore, NULL, why);
+
+	if (err)
+		return err;
+	u.n = 0;
+	needed_each_missing(c, &entries, add_service, &u);
+	for (size_t i = 0; i < u.n; i++)
+		requests[i] = u.request[i];
+	if (u.n > 0)
+		err = master_edit(dir, MASTER_EDIT_SET, requests, u.n,
+		    no_service, why);
+	for (size_t i = 0; i < u.n && !err; i++)
+		fn(u.is[i], arg);
+	entry_list_free(&entries);
+	return err;
 }

@@ -22,4 +22,11 @@ typedef void needed_fn(const struct needed *n, void *arg);
 void needed_each_missing(const struct conf *c, const struct entry_list *entries,
     needed_fn *fn, void *arg);
 
+/*
+ * Adds them to DIR/master.cf, all in one go, and then calls `fn` for each. Returns
+ * 0, or -errno with `why`. Blocks.
+ */
+MUST_USE int needed_add(const char *dir, const struct conf *c, needed_fn *fn,
+    void *arg, struct why *why);
+
 #endif

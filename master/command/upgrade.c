@@ -2,7 +2,6 @@
  * postrider upgrade-configuration: adds to main.cf and master.cf what this version
  * wants and an older one, or another's, did not have. What is there stays.
  */
-#include "conf/master_edit.h"
 #include "conf/params.h"
 #include "master/command/command.h"
 #include "master/command/needed.h"
@@ -10,62 +9,16 @@
 #include <stdio.h>
 
 enum {
-	REQUESTS_MAX = 32,
-	REQUEST_SIZE = 256,
-};
-
-struct upgrade {
-	char request[REQUESTS_MAX][REQUEST_SIZE];
-	const struct needed *is[REQUESTS_MAX];
-	size_t n;
+	TEXT_SIZE = 256,
 };
 
 static void
-add_service(const struct needed *n, void *arg)
+tell_added(const struct needed *n, void *arg)
 {
-	struct upgrade *u = arg;
+	const struct instance *i = arg;
 
-	if (u->n == REQUESTS_MAX)
-		return; /* the next call adds them */
-	snprintf(u->request[u->n], REQUEST_SIZE, "%s=%s", n->service, n->entry);
-	u->is[u->n++] = n;
-}
-
-static void
-ignore(const char *text, void *arg)
-{
-	(void)text;
-	(void)arg;
-}
-
-static void
-no_service(const char *request)
-{
-	(void)request; /* only edits of parts can mean none */
-}
-
-/* All in one go: who reads the file sees all of them, or none. */
-static int
-upgrade_master_cf(const struct instance *i, struct why *why)
-{
-	static struct upgrade u;
-	const char *requests[REQUESTS_MAX];
-	struct entry_list entries;
-	int err = entry_list_load(i->dir, &entries, ignore, NULL, why);
-
-	if (err)
-		return err;
-	needed_each_missing(i->conf, &entries, add_service, &u);
-	for (size_t j = 0; j < u.n; j++)
-		requests[j] = u.request[j];
-	if (u.n > 0)
-		err = master_edit(i->dir, MASTER_EDIT_SET, requests, u.n,
-		    no_service, why);
-	for (size_t j = 0; j < u.n && !err; j++)
-		printf("%s/master.cf: added the service %s, which %s\n", i->dir,
-		    u.is[j]->service, u.is[j]->reason);
-	entry_list_free(&entries);
-	return err;
+	printf("%s/master.cf: added the service %s, which %s\n", i->dir,
+	    n->service, n->reason);
 }
 
 /* What this version means by a main.cf that does not say it. */
@@ -74,7 +27,7 @@ upgrade_main_cf(const struct instance *i, struct why *why)
 {
 	const char *name = "compatibility_level";
 	const char *level = param_find(span_str(name))->fallback;
-	char text[REQUEST_SIZE];
+	char text[TEXT_SIZE];
 	const char *const edits[] = { text };
 	int err;
 
@@ -97,7 +50,8 @@ verb_upgrade_configuration(struct instance *i, char **args)
 	(void)args;
 	if (command_load(i))
 		return COMMAND_FAILED;
-	if (upgrade_main_cf(i, &why) < 0 || upgrade_master_cf(i, &why) < 0)
+	if (upgrade_main_cf(i, &why) < 0 ||
+	    needed_add(i->dir, i->conf, tell_added, i, &why) < 0)
 		return command_complain(why.text);
 	return 0;
 }

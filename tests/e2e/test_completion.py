@@ -57,6 +57,9 @@ def site(make_suite):
     (["postlog", "-p", ""], {"warn", "panic"}, "-t"),
     (["postrider", "re"], {"reload"}, "start"),
     (["postrider", "check", "-"], {"--dns"}, "-c"),
+    (["postrider", "import", "/x", "--"], {"--to", "--force"}, "start"),
+    (["postrider", "import", "/et"], {"/etc"}, "start"),
+    (["postrider", "imp"], {"import"}, "start"),
     (["postrider", ""], {"start", "stop", "check", "set-permissions",
                            "upgrade-configuration"}, "it"),
 ])
