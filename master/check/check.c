@@ -191,6 +191,10 @@ report_error(const char *text, void *arg)
 static void
 check_all(struct checkup *k)
 {
+	dict_use_conf(k->conf);
+	if (geteuid() != 0)
+		check_say(k, CHECK_NOTE,
+		    "an ordinary user is all users of the suite");
 	check_params(k);
 	check_services(k);
 	check_users(k);
@@ -210,6 +214,7 @@ int
 verb_check(struct instance *i, char **args)
 {
 	struct checkup k = { .instance = i };
+	struct why why;
 
 	for (; *args; args++) {
 		if (strcmp(*args, "--dns") != 0)
@@ -217,14 +222,15 @@ verb_check(struct instance *i, char **args)
 			    "check: --dns is the only option");
 		k.asks_dns = true;
 	}
-	if (command_load(i))
-		return COMMAND_FAILED;
-	k.conf = i->conf;
-	dict_use_conf(k.conf);
-	if (geteuid() != 0)
-		check_say(&k, CHECK_NOTE,
-		    "an ordinary user is all users of the suite");
-	check_all(&k);
+	if (command_try_load(i, &why) == 0) {
+		k.conf = i->conf;
+		check_all(&k);
+	} else if (i->conf) { /* a value, as others may be */
+		k.conf = i->conf;
+		check_params(&k);
+	} else {
+		check_say(&k, CHECK_ERROR, "%s", why.text);
+	}
 	plan_free(k.plan);
 	conf_names_free(k.names);
 	entry_list_free(&k.entries);

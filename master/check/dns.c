@@ -72,7 +72,7 @@ find_servers(const struct checkup *k)
 
 	while (conf_list_next(&rest, &element))
 		add_server(element);
-	if (servers_n == 0)
+	if (!*v.text)
 		read_resolv_conf();
 }
 

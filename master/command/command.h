@@ -8,6 +8,7 @@
 #ifndef MASTER_COMMAND_COMMAND_H
 #define MASTER_COMMAND_COMMAND_H
 
+#include "base/why.h"
 #include "conf/conf.h"
 
 #include <sys/types.h>
@@ -33,7 +34,13 @@ struct instance {
 /* Says it on stderr. Returns COMMAND_FAILED. */
 int command_complain(const char *text);
 
-/* Reads main.cf. Returns 0, or COMMAND_FAILED after it said why. Blocks. */
+/*
+ * Reads main.cf. Returns 0, or -errno with `why`: then ->conf may be there all the
+ * same, and a parameter of ->params is wrong. Blocks.
+ */
+MUST_USE int command_try_load(struct instance *i, struct why *why);
+
+/* The same; but returns COMMAND_FAILED, after it said why. Blocks. */
 MUST_USE int command_load(struct instance *i);
 
 /* The process of the suite's master, or 0: it does not run. Blocks. */

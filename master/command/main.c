@@ -51,20 +51,27 @@ command_complain(const char *text)
 }
 
 int
+command_try_load(struct instance *i, struct why *why)
+{
+	char *dir = realpath(i->dir, NULL);
+
+	if (!dir)
+		return why_set(why, errno, NULL, 0,
+		    "there is no configuration directory %s", i->dir);
+	i->dir = dir;
+	i->conf = conf_load(i->dir, NULL, 0, why);
+	if (!i->conf)
+		return -EINVAL;
+	return conf_get_struct(i->conf, fields, COUNT_OF(fields), &i->params,
+	    why);
+}
+
+int
 command_load(struct instance *i)
 {
 	struct why why;
 
-	i->dir = realpath(i->dir, NULL);
-	if (!i->dir)
-		return command_complain(
-		    "there is no such configuration directory");
-	i->conf = conf_load(i->dir, NULL, 0, &why);
-	if (!i->conf ||
-	    conf_get_struct(i->conf, fields, COUNT_OF(fields), &i->params,
-		&why) < 0)
-		return command_complain(why.text);
-	return 0;
+	return command_try_load(i, &why) < 0 ? command_complain(why.text) : 0;
 }
 
 pid_t

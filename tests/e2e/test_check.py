@@ -1,8 +1,11 @@
 """What `postrider check` finds without running anything: a test for each kind."""
 import os
+import pathlib
 import re
+import shutil
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -82,7 +85,37 @@ def test_an_unused_name_of_a_service_is_told_of(written):
           "smtpd_delay_rejct=yes")
 
 
+def test_a_value_that_check_itself_needs_is_one_of_several(written):
+    suite = written()
+    suite.set(sandbox="perhaps", smtpd_delay_reject="perhaps")
+    suite.write()
+    lines = check(suite)
+    found(lines, "error", line_of(suite, "sandbox"), "enforce")
+    found(lines, "error", line_of(suite, "smtpd_delay_reject"))
+
+
+def test_a_main_cf_that_is_none(written):
+    suite = written()
+    (suite.etc / "main.cf").write_text("a = b\nnonsense\n")
+    found(check(suite), "error", "main.cf:2: ")
+    (suite.etc / "main.cf").unlink()
+    found(check(suite), "error", "main.cf")
+
+
 # master.cf.
+
+def test_a_program_that_is_yet_to_come_is_a_note(written):
+    suite = written()
+    suite.services["x"] = "x unix - n n - - pipe flags=R argv=/bin/true"
+    suite.write()
+    found(check(suite), "note", "service x: program pipe")
+
+
+def test_a_master_cf_that_is_missing(written):
+    suite = written()
+    (suite.etc / "master.cf").unlink()
+    found(check(suite), "error", "master.cf: No such file")
+
 
 def test_each_line_of_master_cf_is_looked_at(written):
     suite = written()
@@ -246,6 +279,33 @@ def test_a_configuration_that_is_somebodys(written):
           f"{suites.MAIL_UID}")
 
 
+def test_a_file_of_the_configuration_that_leads_nowhere(written):
+    suite = written()
+    (suite.etc / "gone").symlink_to("/nonexistent/x")
+    found(check(suite), "warning", "etc/gone: No such file")
+
+
+def test_a_queue_that_is_yet_to_be_made(make_suite):
+    suite = make_suite()
+    suite.write()
+    found(check(suite), "note", f"{suite.queue_dir} is made at the first start")
+
+
+def test_a_queue_in_memory(written):
+    """It is gone with the machine; and no sync makes a name durable there."""
+    suite = written()
+    place = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm"))
+    try:
+        place.chmod(0o755)
+        suite.set(queue_directory=place / "queue")
+        suite.write()
+        suite.run("postrider", "-c", suite.etc, "set-permissions")
+        found(check(suite), "warning", f"queue_directory {place}/queue",
+              "may not make its name durable")
+    finally:
+        shutil.rmtree(place)
+
+
 # Tables.
 
 @pytest.mark.parametrize("table", ["texthash:/nonexistent/x", "lmdb:{etc}/x",
@@ -351,12 +411,37 @@ class Authority:
         ext.write_text("basicConstraints=critical,CA:" +
                        ("true" if name in ("root", "middle") else "false")
                        + f"\nsubjectAltName=DNS:{names}\n")
+        if begin:
+            self.sign_from(begin, request, by, ext, cert)
+            return cert, key
         sign = (["-signkey", key] if by == name else
                 ["-CA", self.dir / f"{by}.crt", "-CAkey",
                  self.dir / f"{by}.key", "-CAcreateserial"])
         openssl("x509", "-req", "-in", request, "-days", days, "-extfile",
                 ext, "-out", cert, *sign)
         return cert, key
+
+    def sign_from(self, begin, request, by, ext, cert):
+        """Only `openssl ca` can say from when a certificate is good."""
+        (self.dir / "index").write_text("")
+        conf = self.dir / "ca.cnf"
+        conf.write_text(f"""\
+[ca]
+default_ca = own
+[own]
+dir = {self.dir}
+database = $dir/index
+new_certs_dir = $dir
+rand_serial = yes
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+""")
+        openssl("ca", "-batch", "-config", conf, "-notext", "-in", request,
+                "-cert", self.dir / f"{by}.crt", "-keyfile",
+                self.dir / f"{by}.key", "-extfile", ext, "-out", cert,
+                "-startdate", begin, "-enddate", "21000101000000Z")
 
 
 def chain(suite, *parts):
@@ -409,6 +494,9 @@ def test_a_certificate_at_its_end(written, authority):
     line = found(check(suite), "warning", line_of(suite, place),
                  "soon expires in ")
     assert re.search(r"in (19|20) days; get a new one", line)
+    early = certificate(authority, "early", begin="20990101000000Z")
+    chain(suite, early[1], early[0], middle)
+    found(check(suite), "error", line_of(suite, place), "early is not good yet")
     good = certificate(authority, "good", days=40)
     chain(suite, good[1], good[0], middle)
     none(check(suite), "expire")
@@ -508,6 +596,13 @@ def test_names_that_do_not_resolve(written):
         none(check(suite, "--dns"), "DNS")
     finally:
         server.close()
+
+
+def test_without_a_name_server_nothing_is_said_of_names(written):
+    suite = written(dns_servers="nowhere")
+    lines = check(suite, "--dns")
+    found(lines, "error", "there is no name server")
+    none(lines, "myhostname")
 
 
 def test_it_has_one_option(written):
