@@ -4,14 +4,14 @@
  */
 #include "master/check/check.h"
 
+#include "dict/build.h"
+
 #include <errno.h>
-#include <inttypes.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -241,28 +241,72 @@ key_of(const struct check_value *v, char *name, size_t size)
 	return text ? text : "";
 }
 
+/* What two lists of files have in them; the second one may be empty. */
+static void
+check_lists(struct checkup *k, const struct check_value *v, const char *certs,
+    const char *key)
+{
+	struct pems p = { .k = k, .v = v, .certs = sk_X509_new_null() };
+	char files[2 * PATH_SIZE];
+	bool has_key = *key && strcmp(key, certs) != 0;
+
+	if (!p.certs)
+		return;
+	read_list(&p, certs);
+	if (has_key)
+		read_list(&p, key);
+	snprintf(files, sizeof(files), "%s%s%s", certs, has_key ? ", " : "",
+	    has_key ? key : "");
+	check_pems(&p, files);
+	pems_fini(&p);
+}
+
+struct sni {
+	struct checkup *k;
+	const struct check_value *v;
+};
+
+/* A row of tls_server_sni_maps: a name, and the files of its chain. */
+static void
+check_row(struct span name, struct span value, void *arg)
+{
+	const struct sni *s = arg;
+	char files[PATH_SIZE];
+
+	(void)name;
+	snprintf(files, sizeof(files), "%.*s", (int)value.n, value.p);
+	check_lists(s->k, s->v, files, "");
+}
+
+static void
+check_sni(struct checkup *k, const struct check_value *v)
+{
+	struct sni s = { k, v };
+	struct span rest = span_str(v->text), element;
+	char table[PATH_SIZE];
+	struct why why;
+
+	while (conf_list_next(&rest, &element)) {
+		snprintf(table, sizeof(table), "%.*s", (int)element.n,
+		    element.p);
+		/* What cannot be read is told as a table. */
+		(void)!dict_each(table, check_row, &s, &why);
+	}
+}
+
 static void
 check_value(struct checkup *k, const struct check_value *v)
 {
-	struct pems p = { .k = k, .v = v };
-	bool is_pair = check_ends(v->name, "cert_file");
-	char name[NAME_SIZE], files[2 * PATH_SIZE];
-	const char *key;
+	char name[NAME_SIZE];
 
-	if ((!is_pair && !check_ends(v->name, "_tls_chain_files")) ||
-	    strcmp(v->text, "none") == 0)
+	if (strcmp(v->text, "none") == 0)
 		return;
-	p.certs = sk_X509_new_null();
-	if (!p.certs)
-		return;
-	read_list(&p, v->text);
-	key = is_pair ? key_of(v, name, sizeof(name)) : "";
-	if (*key && strcmp(key, v->text) != 0)
-		read_list(&p, key);
-	snprintf(files, sizeof(files), "%s%s%s", v->text, *key ? ", " : "",
-	    key);
-	check_pems(&p, strcmp(key, v->text) == 0 ? key : files);
-	pems_fini(&p);
+	if (check_ends(v->name, "_tls_chain_files"))
+		check_lists(k, v, v->text, "");
+	else if (check_ends(v->name, "cert_file"))
+		check_lists(k, v, v->text, key_of(v, name, sizeof(name)));
+	else if (check_ends(v->name, "_sni_maps"))
+		check_sni(k, v);
 }
 
 void

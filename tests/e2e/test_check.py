@@ -537,6 +537,18 @@ def test_a_certificate_of_a_service(written, authority):
           "/nonexistent/x.pem")
 
 
+def test_a_certificate_of_a_name(written, authority):
+    suite = written()
+    old = certificate(authority, "oldname", days=-1)
+    path = chain(suite, old[1], old[0], authority.dir / "middle.crt")
+    suite.params.pop("smtpd_tls_chain_files")
+    (suite.etc / "sni").write_text(f"mail.example.test {path}\n")
+    suite.set(tls_server_sni_maps=f"texthash:{suite.etc}/sni")
+    suite.write()
+    found(check(suite), "error", line_of(suite, "tls_server_sni_maps"),
+          "oldname has expired")
+
+
 # Domains.
 
 def test_a_domain_of_two_classes(written):

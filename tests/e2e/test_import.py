@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import smtplib
 import subprocess
 
 import pytest
@@ -306,6 +307,8 @@ def start_imported(place, uid):
 
 def log_in_and_read(place):
     place.users = {"alice": "example.test/alice/Maildir/"}
+    with smtplib.SMTP(*place.smtp, local_hostname="client.test") as smtp:
+        smtp.login("alice@example.test", PASSWORD)
     place.send("Subject: welcome\n\nhello", "alice@example.test")
     place.wait_empty()
     place.mailbox("alice").wait(1)
