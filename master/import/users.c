@@ -155,7 +155,8 @@ take_passwd_file(struct import *im, struct dovecot *d, unsigned number)
 	const char *args = dovecot_value(d, "args");
 	const char *path = dovecot_value(d, "passwd_file_path");
 	const char *scheme = dovecot_value(d, "default_password_scheme");
-	char name[64];
+	const char *format;
+	char name[64], what[256];
 	struct why why;
 	int err;
 
@@ -167,6 +168,14 @@ take_passwd_file(struct import *im, struct dovecot *d, unsigned number)
 		import_tell_of(im, IMPORT_DECIDE, d, "passwd-file",
 		    "it is one file for all that can be taken over");
 		return 0;
+	}
+	format = arg_of(im, args, "username_format");
+	if (format && strchr(format, 'u') == NULL) {
+		snprintf(what, sizeof(what),
+		    "username_format=%s: users log in by the names that are in "
+		    "the table here",
+		    format);
+		import_tell_of(im, IMPORT_DECIDE, d, "passwd-file", what);
 	}
 	snprintf(name, sizeof(name), number ? "users-%u" : "users", number);
 	err = copy_accounts(im, path, scheme ? scheme : "CRYPT", name);

@@ -117,6 +117,11 @@ def test_debians_directory(place):
         (place.etc / "main.cf").read_text()
     assert "\n#readme_directory = no\n" in (place.etc / "main.cf").read_text()
     assert not (place.etc / "dynamicmaps.cf").exists()
+    # Postfix's default, where there is such a table.
+    assert get(place, "alias_maps") == [
+        "hash:/etc/aliases" if os.path.exists("/etc/aliases.db") else ""]
+    assert ("alias_maps = hash:/etc/aliases, which was" in report) == \
+        os.path.exists("/etc/aliases.db")
 
 
 def test_debians_dovecot(place):
@@ -126,6 +131,7 @@ def test_debians_dovecot(place):
     assert snapshot(DOVECOT) == before
     told(report, "Needs a decision", "10-mail.conf", "mbox:~/mail", "converted")
     told(report, "Needs a decision", "passdb pam")
+    told(report, "Taken over", "mail_special_folders = Drafts")
     told(report, "Taken over", "added the service imaps/inet")
     assert "pop3 inet" not in (place.etc / "master.cf").read_text()
     assert get(place, "imapd_tls_cert_file", "imapd_tls_key_file",
@@ -410,6 +416,7 @@ ssl_server {{
         "/etc/dovecot/cert.pem", "/etc/dovecot/key.pem", "no",
         r"Junk=\Junk"]
     told(report, "Taken over", "passdb passwd-file")
+    told(report, "Taken over", f"virtual_uid_maps = static:{uid}")
     main = place.etc / "main.cf"
     main.write_text(re.sub(r"(?m)^(imap|pop3)d_tls_(cert|key)_file.*\n", "",
                            main.read_text()))
@@ -515,6 +522,132 @@ special   unix  -       n       n       -       -       mydaemon
     for name in ("smtp      inet", "smtpd     pass", "dnsblog", "dovecot",
                  "  flags=DRhu", "special"):
         assert f"\n#{name}" in "\n" + master, name
+
+
+def test_what_is_told_of_the_rest(place):
+    source = debian_postfix(place.dir / "postfix")
+    (source / "main.cf").write_text(
+        "compatibility_level = 3.6\nbiff = no\nimapd_banner = mine\n"
+        "virtual_transport = lmtp:unix:private/dovecot-lmtp\n"
+        "smtpd_sasl_auth_enable = yes\nrecipient_delimiter = +\n")
+    (source / "master.cf").write_text(
+        "dovecot unix - n n - - pipe argv=/usr/lib/dovecot/dovecot-lda\n")
+    (source / "gone").symlink_to("/nonexistent/x")
+    os.mkfifo(source / "fifo")
+    conf = place.dir / "dovecot.conf"
+    conf.write_text("""\
+protocols = imap pop3 lmtp sieve
+ssl = required
+!include nothing-here.conf
+login_greeting = hello
+recipient_delimiter = -
+ssl_min_protocol = ANY
+pop3_uidl_format = %g
+mail_location = maildir:/var/mail/%u:LAYOUT=fs
+mail_uid = no-such-user
+log_path = /var/log/dovecot
+imap_metadata = yes
+protocol imap {
+  mail_max_userip_connections = 3
+}
+protocol pop3 {
+  mail_max_userip_connections = 4
+}
+service lmtp {
+  unix_listener lmtp {
+  }
+  inet_listener lmtp {
+    port = 2424
+  }
+}
+passdb {
+  driver = ldap
+  args = /x
+}
+passdb {
+  driver = passwd-file
+  deny = yes
+  args = /x
+}
+passdb {
+  driver = passwd-file
+  args = /nonexistent/users
+}
+passdb {
+  driver = passwd-file
+  args = /var/%d/users
+}
+userdb {
+  driver = ldap
+}
+userdb {
+  driver = passwd
+}
+userdb {
+  driver = prefetch
+}
+""")
+    report = run_import(place, source, conf, "--to", place.etc).stdout
+    decide, idle, taken = "Needs a decision", "Has no effect", "Taken over"
+    for words in (
+            ["gone: cannot be read"], ["biff: does nothing in this version"],
+            ["private/dovecot-lmtp: is a socket of Dovecot's"],
+            ["nobody can log in"], ["!include nothing-here.conf"],
+            ["recipient_delimiter = -", "main.cf has another"],
+            ["pop3_uidl_format = %g"], ["LAYOUT=fs", "behind the path"],
+            ["imap_metadata = yes: nothing here does the same"],
+            ["dovecot.conf:16", "one for all protocols"],
+            ["imaps: is left out, as there is no certificate"],
+            ["protocols: sieve is not part"], ["passdb ldap: authd has no"],
+            ["passdb passwd-file: there are no tables of those who may not"],
+            ["passdb passwd-file: ", "/nonexistent/users"],
+            ["passdb passwd-file: it is one file for all"],
+            ["userdb ldap: what it says of users"]):
+        told(report, decide, *words)
+    if is_root():
+        told(report, decide, "virtual_uid_maps: there is no user no-such-user")
+    for words in (["fifo: is no file"], ["ssl_min_protocol = ANY"],
+                  ["log_path"], ["the socket lmtp is Dovecot's own"],
+                  ["userdb passwd: local knows"],
+                  ["service dovecot: deliveries are virtual's here"]):
+        told(report, idle, *words)
+    for words in (["main.cf:3: imapd_banner: is hello now"],
+                  ["login_greeting = hello: pop3d_banner = hello"],
+                  ["userdb prefetch: what is said of a user"],
+                  ["mail_max_userip_connections = 3: mail_max_userip"]):
+        told(report, taken, *words)
+    assert get(place, "mail_max_userip_connections", "mail_location",
+               "imapd_banner") == ["3", "maildir:/var/mail/%u", "hello"]
+    master = (place.etc / "master.cf").read_text()
+    assert "\n127.0.0.1:2424 inet n - y - 2000 lmtpd\n" in master
+    assert "\npop3 inet" in master and "imaps" not in master
+    assert not (place.etc / "fifo").exists()
+
+
+def test_a_certificate_alone_lets_tls_be(place):
+    conf = place.dir / "dovecot.conf"
+    conf.write_text("protocols = imap\nssl_cert = </x.pem\nssl_key = </x.key\n"
+                    "ssl_min_protocol = TLSv1.3\n")
+    report = run_import(place, debian_postfix(place.dir / "postfix"), conf,
+                        "--to", place.etc).stdout
+    assert get(place, "imapd_tls_security_level", "imapd_tls_cert_file",
+               "imapd_tls_protocols") == ["may", "/x.pem", ">=TLSv1.3"]
+    told(report, "Taken over", "added the service imaps/inet")
+    assert "\nimaps inet n - y - 2000 imapd\n\t-o " \
+        "imapd_tls_wrappermode=yes\n" in (place.etc / "master.cf").read_text()
+
+
+def test_names_without_a_domain_are_told_of(place):
+    conf = place.dir / "dovecot.conf"
+    users = place.dir / "users"
+    users.write_text(f"alice:{crypt_of(PASSWORD)}:1000:1001::/home/a::\n")
+    conf.write_text("protocols = imap\npassdb {\n driver = passwd-file\n"
+                    f" args = username_format=%n {users}\n}}\n")
+    report = run_import(place, debian_postfix(place.dir / "postfix"), conf,
+                        "--to", place.etc).stdout
+    told(report, "Needs a decision", "username_format=%n")
+    assert "uid=1000 gid=1001 home=/home/a\n" in (
+        place.etc / "users").read_text()
 
 
 # What is there already.
