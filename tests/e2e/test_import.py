@@ -342,6 +342,7 @@ def test_users_of_dovecot_2_3_read_their_mail(place):
          "allow_nets")
     told(report, "Needs a decision", "auth_mechanisms", "PLAIN and LOGIN")
     told(report, "Needs a decision", "quota = maildir:User quota")
+    told(report, "Taken over", "userdb static: is in mail_location")
     told(report, "Has no effect", "main.cf:6: queue_directory")
     told(report, "Has no effect", "main.cf:8: smtpd_sasl_type", "authd")
     told(report, "Taken over", "added the service dovecot-lmtp/unix (lmtpd)")
