@@ -28,14 +28,19 @@ import_text(struct import *im, struct span s)
 	return text;
 }
 
+static void append(struct import *im, struct import_list *to, const char *name,
+    const char *fmt, va_list args) PRINTF_LIKE(4, 0);
+
 static void
 append(struct import *im, struct import_list *to, const char *name,
-    const char *text)
+    const char *fmt, va_list args)
 {
 	struct import_line *l = ARENA_NEW(im->arena, struct import_line);
+	char text[IMPORT_TEXT_MAX];
 
 	if (!l)
 		die("import: more than %d bytes", MEMORY_MAX);
+	vsnprintf(text, sizeof(text), fmt, args);
 	l->name = name ? import_text(im, span_str(name)) : NULL;
 	l->text = import_text(im, span_str(text));
 	if (to->last)
@@ -45,21 +50,14 @@ append(struct import *im, struct import_list *to, const char *name,
 	to->last = l;
 }
 
-#define FORMAT(text, fmt) \
-	do { \
-		va_list args; \
-		va_start(args, fmt); \
-		vsnprintf(text, sizeof(text), fmt, args); \
-		va_end(args); \
-	} while (0)
-
 void
 import_tell(struct import *im, enum import_kind kind, const char *fmt, ...)
 {
-	char text[IMPORT_TEXT_MAX];
+	va_list args;
 
-	FORMAT(text, fmt);
-	append(im, &im->report[kind], NULL, text);
+	va_start(args, fmt);
+	append(im, &im->report[kind], NULL, fmt, args);
+	va_end(args);
 }
 
 void
@@ -76,19 +74,21 @@ import_tell_of(struct import *im, enum import_kind kind,
 void
 import_param(struct import *im, const char *name, const char *fmt, ...)
 {
-	char text[IMPORT_TEXT_MAX];
+	va_list args;
 
-	FORMAT(text, fmt);
-	append(im, &im->params, name, text);
+	va_start(args, fmt);
+	append(im, &im->params, name, fmt, args);
+	va_end(args);
 }
 
 void
 import_service(struct import *im, const char *fmt, ...)
 {
-	char text[IMPORT_TEXT_MAX];
+	va_list args;
 
-	FORMAT(text, fmt);
-	append(im, &im->services, NULL, text);
+	va_start(args, fmt);
+	append(im, &im->services, NULL, fmt, args);
+	va_end(args);
 }
 
 const char *

@@ -151,14 +151,20 @@ put_defaults(struct import *im, FILE *out)
 	}
 }
 
+/* A $ in Dovecot's values means nothing but itself. */
 static void
 put_params(const struct import *im, FILE *out)
 {
 	if (im->params.first)
 		fprintf(out, "\n# Of Dovecot's configuration, %s.\n",
 		    im->dovecot);
-	for (const struct import_line *l = im->params.first; l; l = l->next)
-		fprintf(out, "%s = %s\n", l->name, l->text);
+	for (const struct import_line *l = im->params.first; l; l = l->next) {
+		fprintf(out, "%s = ", l->name);
+		for (const char *c = l->text; *c; c++)
+			fputs(*c == '$' ? "$$" : (const char[]){ *c, '\0' },
+			    out);
+		fputc('\n', out);
+	}
 }
 
 /* Logins were verified by somebody who is not asked any more. */

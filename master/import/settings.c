@@ -193,7 +193,23 @@ take_location(struct import *im)
 		    "mail in another form has to be converted first");
 }
 
-/* Folders with a use, the first one of each. */
+/* A folder with a use, if it is the first one with it. */
+static void
+take_folder(struct import *im, struct dovecot *box, struct buf *out)
+{
+	const char *use = dovecot_value(box, "special_use");
+
+	box->is_used = true;
+	if (!use)
+		return;
+	out->p[out->n] = '\0';
+	if (strstr(out->p, use) || strchr(box->arg, ' '))
+		tell(im, IMPORT_IDLE, box,
+		    "another folder has its use, or the name has a blank");
+	else
+		buf_putf(out, "%s%s=%s", out->n ? " " : "", box->arg, use);
+}
+
 static void
 take_folders(struct import *im)
 {
@@ -201,31 +217,17 @@ take_folders(struct import *im)
 	struct buf b;
 
 	buf_init(&b, text, sizeof(text) - 1);
-	for (struct dovecot *ns = im->top.first; ns; ns = ns->next)
-		for (struct dovecot *box = ns->first; box; box = box->next) {
-			const char *use;
-
-			if (strcmp(ns->name, "namespace") != 0 ||
-			    strcmp(box->name, "mailbox") != 0)
-				continue;
-			use = dovecot_value(box, "special_use");
-			ns->is_used = box->is_used = true;
-			text[b.n] = '\0';
-			if (!use)
-				continue;
-			if (strstr(text, use) || strchr(box->arg, ' ')) {
-				tell(im, IMPORT_IDLE, box,
-				    "another folder has its use, or the name "
-				    "has a blank");
-				continue;
-			}
-			buf_putf(&b, "%s%s=%s", b.n ? " " : "", box->arg, use);
-		}
-	text[b.n] = '\0';
+	for (struct dovecot *ns = im->top.first; ns; ns = ns->next) {
+		if (strcmp(ns->name, "namespace") != 0)
+			continue;
+		for (struct dovecot *box = ns->first; box; box = box->next)
+			if (strcmp(box->name, "mailbox") == 0)
+				take_folder(im, box, &b);
+	}
+	b.p[b.n] = '\0';
 	if (b.n > 0) {
-		import_param(im, "mail_special_folders", "%s", text);
-		import_tell(im, IMPORT_TAKEN, "mail_special_folders = %s",
-		    text);
+		import_param(im, "mail_special_folders", "%s", b.p);
+		import_tell(im, IMPORT_TAKEN, "mail_special_folders = %s", b.p);
 	}
 }
 

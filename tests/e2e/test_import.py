@@ -540,7 +540,7 @@ def test_what_is_told_of_the_rest(place):
 protocols = imap pop3 lmtp sieve
 ssl = required
 !include nothing-here.conf
-login_greeting = hello
+login_greeting = hello $you
 recipient_delimiter = -
 ssl_min_protocol = ANY
 pop3_uidl_format = %g
@@ -612,13 +612,14 @@ userdb {
                   ["userdb passwd: local knows"],
                   ["service dovecot: deliveries are virtual's here"]):
         told(report, idle, *words)
-    for words in (["main.cf:3: imapd_banner: is hello now"],
-                  ["login_greeting = hello: pop3d_banner = hello"],
+    for words in (["main.cf:3: imapd_banner: is hello $you now"],
+                  ["login_greeting = hello $you: pop3d_banner = hello $you"],
                   ["userdb prefetch: what is said of a user"],
                   ["mail_max_userip_connections = 3: mail_max_userip"]):
         told(report, taken, *words)
     assert get(place, "mail_max_userip_connections", "mail_location",
-               "imapd_banner") == ["3", "maildir:/var/mail/%u", "hello"]
+               "imapd_banner") == [
+        "3", "maildir:/var/mail/%u", "hello $you"]
     master = (place.etc / "master.cf").read_text()
     assert "\n127.0.0.1:2424 inet n - y - 2000 lmtpd\n" in master
     assert "\npop3 inet" in master and "imaps" not in master
