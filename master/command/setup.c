@@ -10,7 +10,8 @@ verb_set_permissions(struct instance *i, char **args)
 	struct dirs_owners owners;
 	struct why why;
 
-	(void)args;
+	if (*args)
+		return command_complain("set-permissions takes no arguments");
 	if (command_load(i))
 		return COMMAND_FAILED;
 	if (dirs_owners(i->conf, &owners, &why) < 0 ||

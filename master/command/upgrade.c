@@ -47,7 +47,9 @@ verb_upgrade_configuration(struct instance *i, char **args)
 {
 	struct why why;
 
-	(void)args;
+	if (*args)
+		return command_complain(
+		    "upgrade-configuration takes no arguments");
 	if (command_load(i))
 		return COMMAND_FAILED;
 	if (upgrade_main_cf(i, &why) < 0 ||

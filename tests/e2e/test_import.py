@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import smtplib
+import ssl
 import subprocess
 
 import pytest
@@ -143,11 +144,15 @@ def test_debians_dovecot(place):
 
 
 def test_debians_directory_starts(place):
-    run_import(place, debian_postfix(place.dir / "postfix"), "--to", place.etc)
-    main = place.etc / "main.cf"
+    run_import(place, debian_postfix(place.dir / "postfix"), DOVECOT, "--to",
+               place.etc)
+    main, master = place.etc / "main.cf", place.etc / "master.cf"
     cert = suites.make_certificate(place.dir / "cert.pem", "mail.example.test")
-    main.write_text(re.sub(r"/etc/ssl/\S+snakeoil\S+", str(cert),
-                           main.read_text()))
+    main.write_text(re.sub(r"/etc/(ssl/\S+snakeoil|dovecot/private)\S+",
+                           str(cert), main.read_text()))
+    master.write_text(re.sub(
+        r"(?m)^(imaps?) inet",
+        lambda m: f"{place.addr}:{place.port(m[1])} inet", master.read_text()))
     adopt(place)
     main.write_text(main.read_text() + "alias_maps =\nalias_database =\n")
     check(place)
@@ -156,6 +161,12 @@ def test_debians_directory_starts(place):
         wire.command("MAIL FROM:<a@client.test>", 250)
         # mynetworks is what Debian's default says, and we are in it.
         wire.command("RCPT TO:<b@elsewhere.test>", 250)
+    context = ssl.create_default_context(cafile=cert)
+    context.check_hostname = False
+    with imaplib.IMAP4_SSL(place.addr, place.port("imaps"),
+                           ssl_context=context, timeout=30) as imap:
+        with pytest.raises(imaplib.IMAP4.error):  # nobody has a password yet
+            imap.login("alice", PASSWORD)
 
 
 # A site.

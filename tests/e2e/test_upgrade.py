@@ -73,6 +73,15 @@ def test_all_or_nothing(make_suite):
     assert sorted(os.listdir(suite.etc)) == ["main.cf", "master.cf", "vmailbox"]
 
 
+def test_arguments_that_mean_nothing_are_refused(make_suite):
+    suite = make_suite()
+    suite.write()
+    for verb in ("upgrade-configuration", "set-permissions"):
+        done = suite.run("postrider", "-c", suite.etc, verb, "mail_owner=x",
+                         ok=False)
+        assert done.returncode == 1 and "no arguments" in done.stderr
+
+
 def test_the_suite_runs_with_what_was_added(make_suite):
     suite = make_suite()
     del suite.services["broker"], suite.services["qmgr"]
