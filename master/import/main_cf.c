@@ -55,33 +55,13 @@ is_lost_socket(const struct import *im, const char *value)
 	return strstr(value, "dovecot") != NULL;
 }
 
-/* Whether a line stays; what becomes of it is told. */
-static bool
-take_param(struct import *im, const char *name, unsigned line)
+/* Of a line that stays, whether it does anything. */
+static void
+tell_kept(struct import *im, const char *name, const char *value, unsigned line)
 {
 	const struct param *p = param_find(span_str(name));
-	const char *value = conf_raw(im->conf, name);
-	const char *whose = value ? dovecot_in(im, value) : NULL;
-	const char *ours = import_has(im, name);
 
-	if (conf_list_has(places, name))
-		import_tell(im, IMPORT_IDLE,
-		    "main.cf:%u: %s: is Postfix's own; ours has its defaults",
-		    line, name);
-	else if (conf_list_has(sasl_servers, name))
-		import_tell(im, IMPORT_IDLE,
-		    "main.cf:%u: %s: authd verifies passwords, by "
-		    "auth_user_maps",
-		    line, name);
-	else if (ours)
-		import_tell(im, IMPORT_TAKEN, "main.cf:%u: %s: is %s now", line,
-		    name, ours);
-	else if (whose)
-		import_tell(im, IMPORT_DECIDE,
-		    "main.cf:%u: %s = %s: is %s; left out, so mail goes where "
-		    "the default of %s says",
-		    line, name, value, whose, name);
-	else if (!p && conf_names_class(im->names, span_str(name)) == 0)
+	if (!p && conf_names_class(im->names, span_str(name)) == 0)
 		import_tell(im, IMPORT_IDLE,
 		    "main.cf:%u: %s: nothing knows or uses the name", line,
 		    name);
@@ -91,15 +71,46 @@ take_param(struct import *im, const char *name, unsigned line)
 	else if (p && p->state == PARAM_NOT_YET)
 		import_tell(im, IMPORT_DECIDE,
 		    "main.cf:%u: %s: does nothing in this version", line, name);
-	else
-		import_tell(im, IMPORT_TAKEN, "main.cf:%u: %s", line, name);
-	if (value && is_lost_socket(im, value))
+	else if (is_lost_socket(im, value))
 		import_tell(im, IMPORT_DECIDE,
 		    "main.cf:%u: %s = %s: is a socket of Dovecot's; give a "
 		    "service lmtpd in master.cf that name, or take it out",
 		    line, name, value);
-	return !conf_list_has(places, name) &&
-	    !conf_list_has(sasl_servers, name) && !ours && !whose;
+	else
+		import_tell(im, IMPORT_TAKEN, "main.cf:%u: %s", line, name);
+}
+
+/* Whether a line stays; what becomes of it is told. */
+static bool
+take_param(struct import *im, const char *name, unsigned line)
+{
+	const char *raw = conf_raw(im->conf, name);
+	const char *value = raw ? raw : "";
+	const char *whose = dovecot_in(im, value);
+	const char *ours = import_has(im, name);
+
+	if (conf_list_has(places, name)) {
+		import_tell(im, IMPORT_IDLE,
+		    "main.cf:%u: %s: is Postfix's own; ours has its defaults",
+		    line, name);
+	} else if (conf_list_has(sasl_servers, name)) {
+		import_tell(im, IMPORT_IDLE,
+		    "main.cf:%u: %s: authd verifies passwords, by "
+		    "auth_user_maps",
+		    line, name);
+	} else if (ours) {
+		import_tell(im, IMPORT_TAKEN, "main.cf:%u: %s: is %s now", line,
+		    name, ours);
+	} else if (whose) {
+		import_tell(im, IMPORT_DECIDE,
+		    "main.cf:%u: %s = %s: is %s; left out, so mail goes where "
+		    "the default of %s says",
+		    line, name, value, whose, name);
+	} else {
+		tell_kept(im, name, value, line);
+		return true;
+	}
+	return false;
 }
 
 /* Physical lines, so that comments stay; what goes on shares its fate. */

@@ -168,12 +168,13 @@ an_answer_says_whether_there_is_one(void **state)
 	}
 }
 
+#define LABEL_OF_64 \
+	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void
 a_question_is_for_a_name(void **state)
 {
-	static const char *const none[] = { "", ".", "a..b",
-		"a123456789012345678901234567890123456789012345678901234567890"
-		"1234.b" };
+	static const char *const none[] = { "", ".", "a..b", LABEL_OF_64 ".b" };
 	char bytes[DNSREPLY_QUERY_MAX];
 	struct buf b;
 
