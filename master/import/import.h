@@ -102,6 +102,17 @@ MUST_USE int import_master_cf(struct import *im);
 /* Reads Dovecot's. Returns 0, or -errno with `why`. Blocks. */
 MUST_USE int import_read_dovecot(struct import *im);
 
+/* Reads another file of the same form. Returns 0, or -errno with `why`. Blocks. */
+MUST_USE int import_read_dovecot_file(struct import *im, struct dovecot *in,
+    const char *path);
+
+/*
+ * Where a file lies that Dovecot's `file` names: a copy of a configuration still
+ * says where the original was.
+ */
+void import_dovecot_path(const struct import *im, const char *file,
+    const char *given, char path_r[IMPORT_PATH_MAX]);
+
 /* What its settings become here, and what its users do. Both block. */
 void import_dovecot(struct import *im);
 MUST_USE int import_users(struct import *im);

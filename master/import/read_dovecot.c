@@ -21,19 +21,26 @@ folder_of(const char *path)
 	return slash ? (size_t)(slash - path) : 0;
 }
 
-/* A copy of a configuration still says where the original was. */
-static void
-make_glob(const struct import *im, const char *file, const char *given,
-    char path_r[IMPORT_PATH_MAX])
+/* Its directory, whether it was named or a file in it. */
+static bool
+is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+void
+import_dovecot_path(const struct import *im, const char *file,
+    const char *given, char path_r[IMPORT_PATH_MAX])
 {
 	static const char home[] = "/etc/dovecot/";
-	struct stat st;
 
 	if (*given != '/')
 		snprintf(path_r, IMPORT_PATH_MAX, "%.*s/%s",
 		    (int)folder_of(file), file, given);
 	else if (strncmp(given, home, sizeof(home) - 1) == 0 &&
-	    stat(im->dovecot, &st) == 0 && S_ISDIR(st.st_mode))
+	    is_directory(im->dovecot))
 		snprintf(path_r, IMPORT_PATH_MAX, "%s/%s", im->dovecot,
 		    given + sizeof(home) - 1);
 	else
@@ -50,7 +57,7 @@ include(struct dovecot *in, const struct dovecot_text *from, const char *name,
 	bool is_fine = true;
 
 	(void)why; /* the same as im->why */
-	make_glob(im, from->file, name, pattern);
+	import_dovecot_path(im, from->file, name, pattern);
 	if (glob(pattern, 0, NULL, &found) != 0) {
 		if (must_be)
 			import_tell(im, IMPORT_DECIDE,
@@ -88,13 +95,18 @@ read_one(struct import *im, struct dovecot *in, const char *path,
 }
 
 int
+import_read_dovecot_file(struct import *im, struct dovecot *in,
+    const char *path)
+{
+	return read_one(im, in, path, 0);
+}
+
+int
 import_read_dovecot(struct import *im)
 {
 	char path[IMPORT_PATH_MAX];
-	struct stat st;
 
-	if (stat(im->dovecot, &st) == 0 && !S_ISDIR(st.st_mode))
-		return read_one(im, &im->top, im->dovecot, 0);
-	snprintf(path, sizeof(path), "%s/dovecot.conf", im->dovecot);
-	return read_one(im, &im->top, path, 0);
+	snprintf(path, sizeof(path), "%s%s", im->dovecot,
+	    is_directory(im->dovecot) ? "/dovecot.conf" : "");
+	return import_read_dovecot_file(im, &im->top, path);
 }

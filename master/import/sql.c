@@ -19,27 +19,17 @@ static bool
 read_settings(struct import *im, struct dovecot *passdb, struct dovecot *in)
 {
 	const char *args = dovecot_value(passdb, "args");
-	struct import file = *im;
+	char path[IMPORT_PATH_MAX];
 
 	if (!args) {
 		*in = im->top;
 		return true;
 	}
-	if (strncmp(args, "/etc/dovecot/", 13) == 0) {
-		char path[IMPORT_PATH_MAX];
-
-		snprintf(path, sizeof(path), "%s/%s", im->dovecot, args + 13);
-		file.dovecot = import_text(im, span_str(path));
-	} else {
-		file.dovecot = args;
-	}
-	file.top = *in;
-	if (import_read_dovecot(&file) < 0) {
-		decide(im, passdb, im->why->text);
-		return false;
-	}
-	*in = file.top;
-	return true;
+	import_dovecot_path(im, passdb->file, args, path);
+	if (import_read_dovecot_file(im, in, path) == 0)
+		return true;
+	decide(im, passdb, im->why->text);
+	return false;
 }
 
 /* Whether an item of a SELECT is the password: "u.password", "x AS `password`". */

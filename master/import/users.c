@@ -156,7 +156,7 @@ take_passwd_file(struct import *im, struct dovecot *d, unsigned number)
 	const char *path = dovecot_value(d, "passwd_file_path");
 	const char *scheme = dovecot_value(d, "default_password_scheme");
 	const char *format;
-	char name[64], what[256];
+	char name[64], what[256], file[IMPORT_PATH_MAX];
 	struct why why;
 	int err;
 
@@ -178,7 +178,8 @@ take_passwd_file(struct import *im, struct dovecot *d, unsigned number)
 		import_tell_of(im, IMPORT_DECIDE, d, "passwd-file", what);
 	}
 	snprintf(name, sizeof(name), number ? "users-%u" : "users", number);
-	err = copy_accounts(im, path, scheme ? scheme : "CRYPT", name);
+	import_dovecot_path(im, d->file, path, file);
+	err = copy_accounts(im, file, scheme ? scheme : "CRYPT", name);
 	if (err) {
 		why = *im->why;
 		import_tell_of(im, IMPORT_DECIDE, d, "passwd-file", why.text);

@@ -263,7 +263,7 @@ auth_mechanisms = plain login cram-md5
 passdb {{
   driver = passwd-file
   args = scheme=CRYPT \\
-    username_format=%u {top}/users
+    username_format=%u /etc/dovecot/the-users-of-this-copy
 }}
 userdb {{
   driver = static
@@ -343,7 +343,7 @@ def log_in_and_read(place):
 def test_users_of_dovecot_2_3_read_their_mail(place):
     uid = suites.MAIL_UID if is_root() else os.getuid()
     source, dovecot = mail_server(place), dovecot_23(place, uid)
-    write_users(dovecot / "users")
+    write_users(dovecot / "the-users-of-this-copy")
     before = snapshot(place.dir)
     report = run_import(place, source, dovecot, "--to", place.etc).stdout
     after = snapshot(place.dir)
@@ -447,7 +447,7 @@ def test_a_query_becomes_that_of_a_table(place, version):
     dovecot.mkdir()
     if version == "2.3":
         (dovecot / "dovecot.conf").write_text(
-            f"passdb {{\n driver = sql\n args = {dovecot}/sql.ext\n}}\n"
+            "passdb {\n driver = sql\n args = /etc/dovecot/sql.ext\n}\n"
             "userdb {\n driver = sql\n args = x\n}\n")
         (dovecot / "sql.ext").write_text(
             "driver = pgsql\nconnect = host=/run/pg host=db.test port=5433 "
