@@ -1,6 +1,8 @@
 #include "master/dirs.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -200,4 +202,111 @@ dirs_check(const struct conf *c, const struct dirs_owners *o, dirs_fn *fn,
 		check_dir(path, &dirs[i], o, fn, arg);
 	}
 	check_dir(data, &data_dir, o, fn, arg);
+}
+
+static const char *const commands[] = { "postdrop", "postqueue" };
+
+static const mode_t command_mode = 02755;
+
+static bool
+command_path(const struct conf *c, size_t i, char *path, size_t max)
+{
+	struct why why;
+	const char *dir = conf_get(c, "command_directory", &why);
+
+	snprintf(path, max, "%s/%s", dir ? dir : "", commands[i]);
+	return dir && access(path, F_OK) == 0;
+}
+
+int
+dirs_make_commands(const struct conf *c, const struct dirs_owners *o,
+    struct why *why)
+{
+	char path[1024];
+
+	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		if (!command_path(c, i, path, sizeof(path)))
+			continue;
+		if (chown(path, 0, o->drop) < 0 ||
+		    chmod(path, command_mode) < 0)
+			return why_set(why, errno, NULL, 0, "%s: %s", path,
+			    strerror(errno));
+	}
+	return 0;
+}
+
+void
+dirs_check_commands(const struct conf *c, dirs_fn *fn, void *arg)
+{
+	char path[1024], text[1200];
+	struct dirs_owners o;
+	struct stat st;
+	struct why why;
+
+	if (dirs_owners(c, &o, &why) < 0)
+		return; /* told as what they are */
+	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		if (!command_path(c, i, path, sizeof(path)) ||
+		    stat(path, &st) < 0 ||
+		    (st.st_gid == o.drop &&
+			(st.st_mode & 07777) == command_mode))
+			continue;
+		snprintf(text, sizeof(text),
+		    "%s: has group %u and mode %04o, should be %u and %04o, or "
+		    "users can hand in no mail",
+		    path, (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777),
+		    (unsigned)o.drop, (unsigned)command_mode);
+		fn(text, arg);
+	}
+}
+
+/* Who may be the owner of a file in the queue: whoever takes mail in. */
+static bool
+may_own(const struct dirs_owners *o, uid_t uid)
+{
+	return uid == o->owner.uid || uid == o->net.uid;
+}
+
+static int
+own_files_in(const char *path, const struct dirs_owners *o, gid_t gid,
+    struct why *why)
+{
+	DIR *all = opendir(path);
+	const struct dirent *d;
+	struct stat st;
+	int err = 0;
+
+	if (!all)
+		return errno == ENOENT ? 0
+				       : why_set(why, errno, NULL, 0, "%s: %s",
+					     path, strerror(errno));
+	while (!err && (d = readdir(all)))
+		if (fstatat(dirfd(all), d->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
+			0 &&
+		    S_ISREG(st.st_mode) && !may_own(o, st.st_uid) &&
+		    fchownat(dirfd(all), d->d_name, o->owner.uid, gid,
+			AT_SYMLINK_NOFOLLOW) < 0)
+			err = why_set(why, errno, NULL, 0, "%s/%s: %s", path,
+			    d->d_name, strerror(errno));
+	closedir(all);
+	return err;
+}
+
+int
+dirs_own_files(const struct conf *c, const struct dirs_owners *o,
+    struct why *why)
+{
+	/* In maildrop files are their senders'. */
+	static const char *const queues[] = { "incoming", "deferred", "hold",
+		"corrupt" };
+	const char *queue = conf_get(c, "queue_directory", why);
+	const char *data = conf_get(c, "data_directory", why);
+	char path[1024];
+	int err = queue && data ? 0 : -EINVAL;
+
+	for (size_t i = 0; i < COUNT_OF(queues) && !err; i++) {
+		snprintf(path, sizeof(path), "%s/%s", queue, queues[i]);
+		err = own_files_in(path, o, o->net.gid, why);
+	}
+	return err ? err : own_files_in(data, o, o->owner.gid, why);
 }

@@ -42,4 +42,22 @@ typedef void dirs_fn(const char *text, void *arg);
 void dirs_check(const struct conf *c, const struct dirs_owners *o, dirs_fn *fn,
     void *arg);
 
+/*
+ * Commands that may see what their caller may not have the group setgid_group and
+ * mode 2755. dirs_make_commands() gives it to them: returns 0, or -errno with
+ * `why`; only root can. dirs_check_commands() calls `fn` for each that has it not.
+ * One that is not installed is left out. Both block.
+ */
+MUST_USE int dirs_make_commands(const struct conf *c,
+    const struct dirs_owners *o, struct why *why);
+void dirs_check_commands(const struct conf *c, dirs_fn *fn, void *arg);
+
+/*
+ * Gives what lies in data_directory and in the queue to its owner, where it is
+ * somebody's who has no business there, as after a restore on another machine.
+ * Returns 0, or -errno with `why`. Blocks.
+ */
+MUST_USE int dirs_own_files(const struct conf *c, const struct dirs_owners *o,
+    struct why *why);
+
 #endif

@@ -3,7 +3,10 @@
 #include "net/hosts.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char hosts_file[] = "/etc/hosts";
 static const char services_file[] = "/etc/services";
@@ -160,5 +163,36 @@ interfaces_find(const struct plan_params *params, const struct service_line *l,
 		    "service %s: inet_interfaces and inet_protocols leave no "
 		    "address",
 		    l->name);
+	return err;
+}
+
+static int
+bind_to(int fd, const struct addr *a)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(a, &sa);
+	int on = 1;
+
+	/* What is accepted inherits TCP_NODELAY: one call here, none there. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		return -errno;
+	if (a->family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -errno;
+	return bind(fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
+}
+
+int
+interfaces_bind(const struct addr *a)
+{
+	int fd = socket(a->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0);
+	int err = fd < 0 ? -errno : bind_to(fd, a);
+
+	if (!err)
+		return fd;
+	if (fd >= 0)
+		close(fd);
 	return err;
 }

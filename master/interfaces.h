@@ -13,4 +13,10 @@
 MUST_USE int interfaces_find(const struct plan_params *params,
     const struct service_line *l, struct plan_service *s, struct why *why);
 
+/*
+ * A socket that is bound to this address, as a service's is, and does not listen
+ * yet; or -errno: EADDRINUSE if somebody listens there.
+ */
+MUST_USE int interfaces_bind(const struct addr *a);
+
 #endif

@@ -3,11 +3,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/sock.h"
+#include "master/interfaces.h"
 #include "master/systemd.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,36 +69,15 @@ describe(const struct plan_socket *s, int error, struct why *why)
 }
 
 static int
-bind_inet(int fd, const struct addr *a)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(a, &sa);
-	int on = 1;
-
-	/* What is accepted inherits TCP_NODELAY: one call here, none there. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-		return -errno;
-	if (a->family == AF_INET6 &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&sa, len) < 0 ||
-	    listen(fd, BACKLOG) < 0)
-		return -errno;
-	return 0;
-}
-
-static int
 open_inet(const struct plan_socket *s)
 {
-	int fd = socket(s->addr.family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int err = fd < 0 ? -errno : bind_inet(fd, &s->addr);
+	int fd = interfaces_bind(&s->addr);
+	int err;
 
-	if (!err)
+	if (fd < 0 || listen(fd, BACKLOG) == 0)
 		return fd;
-	if (fd >= 0)
-		close(fd);
+	err = -errno;
+	close(fd);
 	return err;
 }
 

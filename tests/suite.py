@@ -766,6 +766,13 @@ def with_places(report):
     return re.sub(r"\((/\S+/postrider/\S+)\+(0x[0-9a-f]+)\)", place, report)
 
 
+def drop_group():
+    """Ends what set-permissions did to the commands, which all suites share."""
+    for name in ("postdrop", "postqueue"):
+        if Suite.commands and (Suite.commands / name).exists():
+            (Suite.commands / name).chmod(0o755)
+
+
 class Maker:
     """Makes the suites of one test, and ends them with it."""
 
@@ -790,6 +797,7 @@ class Maker:
             except (AssertionError, OSError) as e:
                 errors.append(str(e))
                 suite.kill_all()
+        drop_group()
         report = "\n".join(errors + [s.report() for s in self.made])
         if errors and not failed:
             raise AssertionError(report)

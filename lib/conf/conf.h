@@ -104,6 +104,10 @@ MUST_USE int conf_get_struct(const struct conf *c,
  */
 MUST_USE int conf_check(const struct conf *c, struct why *why);
 
+/* The same for one name; one that the table does not have can be any text. */
+MUST_USE int conf_check_name(const struct conf *c, const char *name,
+    struct why *why);
+
 /*
  * Puts in `why` what is wrong with the value of `name`, and where it was set.
  * Returns -error.

@@ -129,6 +129,31 @@ conf_get_struct(const struct conf *c, const struct conf_field *fields, size_t n,
 	return 0;
 }
 
+int
+conf_check_name(const struct conf *c, const char *name, struct why *why)
+{
+	const struct param *p = find_row(name);
+	const char *text;
+	int64_t number;
+
+	if (!p)
+		return conf_get(c, name, why) ? 0 : -EINVAL;
+	switch (p->type) {
+	case CONF_RAW:
+		return 0;
+	case CONF_STR:
+	case CONF_LIST:
+		return get_text(c, p, name, &text, why);
+	case CONF_BOOL:
+	case CONF_ENUM:
+	case CONF_INT:
+	case CONF_TIME:
+	case CONF_SIZE:
+		return get_number(c, p, name, p->type, &number, why);
+	}
+	return 0;
+}
+
 struct checking {
 	const struct conf *conf;
 	struct why *why;
@@ -138,30 +163,11 @@ struct checking {
 static void
 check_one(const char *name, const char *raw, void *arg)
 {
-	const struct param *p = find_row(name);
 	struct checking *k = arg;
-	const char *text;
-	int64_t number;
 
 	(void)raw;
-	if (!p || k->error)
-		return;
-	switch (p->type) {
-	case CONF_RAW:
-		return;
-	case CONF_STR:
-	case CONF_LIST:
-		k->error = get_text(k->conf, p, name, &text, k->why);
-		return;
-	case CONF_BOOL:
-	case CONF_ENUM:
-	case CONF_INT:
-	case CONF_TIME:
-	case CONF_SIZE:
-		k->error = get_number(k->conf, p, name, p->type, &number,
-		    k->why);
-		return;
-	}
+	if (!k->error && find_row(name))
+		k->error = conf_check_name(k->conf, name, k->why);
 }
 
 int

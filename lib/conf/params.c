@@ -1,5 +1,6 @@
 #include "conf/params.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 
 #define PARAM(NAME, TYPE, DEFAULT, MIN, MAX, SINCE, STATE, MEANING) \
@@ -212,4 +213,28 @@ param_time_unit(const struct param *p)
 	char last = n ? p->fallback[n - 1] : 's';
 
 	return strchr("smhdw", last) && last ? last : 's';
+}
+
+#define REASON(PATTERN, TEXT) { PATTERN, TEXT },
+
+static const struct reason {
+	const char *pattern;
+	const char *text;
+} reasons[] = {
+#include "conf/params/no-effect.def"
+};
+
+const char *
+param_reason(const struct param *p)
+{
+	const struct reason *best = NULL;
+
+	if (p->state != PARAM_NO_EFFECT)
+		return NULL;
+	for (size_t i = 0; i < COUNT_OF(reasons); i++)
+		if (fnmatch(reasons[i].pattern, p->name, 0) == 0 &&
+		    (!best ||
+			strlen(reasons[i].pattern) > strlen(best->pattern)))
+			best = &reasons[i];
+	return best ? best->text : "it means nothing here";
 }

@@ -67,6 +67,9 @@ MUST_USE bool param_number(const char *name, size_t *i_r);
 typedef void param_fn(const struct param *p, void *arg);
 void param_each(param_fn *fn, void *arg);
 
+/* Why it has no effect here, or NULL: it has one, or is to have one. */
+const char *param_reason(const struct param *p);
+
 /* The unit that a time of this parameter has if it names none: 's', 'd' ... */
 char param_time_unit(const struct param *p);
 

@@ -56,7 +56,12 @@ def site(make_suite):
     (["postlock", "-l", "f"], {"fcntl", "flock"}, "dotlock"),
     (["postlog", "-p", ""], {"warn", "panic"}, "-t"),
     (["postrider", "re"], {"reload"}, "start"),
-    (["postrider", ""], {"start", "stop", "check", "set-permissions"}, "it"),
+    (["postrider", "check", "-"], {"--dns"}, "-c"),
+    (["postrider", "import", "/x", "--"], {"--to", "--force"}, "start"),
+    (["postrider", "import", "/et"], {"/etc"}, "start"),
+    (["postrider", "imp"], {"import"}, "start"),
+    (["postrider", ""], {"start", "stop", "check", "set-permissions",
+                           "upgrade-configuration"}, "it"),
 ])
 def test_words_are_proposed(site, words, some, none):
     found = complete(site, *(site.etc if w == "DIR" else w for w in words))

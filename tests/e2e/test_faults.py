@@ -83,7 +83,8 @@ def test_what_does_nothing_here_is_a_warning(make_suite):
     suite.write()
     done = suite.run("postrider", "-c", suite.etc, "check")
     lines = (suite.etc / "main.cf").read_text().splitlines()
-    for text, words in (("max_use = 5", "has no effect here"),
+    for text, words in (("max_use = 5", "has no effect here: one process serves many "
+                          "clients at a time; replacement follows changes of files"),
                         ("biff = no", "does nothing in this version")):
         assert f"warning: main.cf:{lines.index(text) + 1}: {text}: {words}" \
             in done.stdout.splitlines()

@@ -1,6 +1,5 @@
 """What programs of the machine send: sendmail, postdrop, and what lies in
 maildrop, with the suite up or down, by users who mean well or not."""
-import contextlib
 import os
 import re
 import resource
@@ -310,18 +309,8 @@ def test_signals_do_not_leave_half_a_message(suite):
 @pytest.mark.privilege
 def test_an_ordinary_user_submits_through_the_set_gid_postdrop(suite):
     suite.start()
-    with set_permissions(suite):
-        submit_as_nobody(suite)
-
-
-@contextlib.contextmanager
-def set_permissions(suite):
     suite.run("postrider", "-c", suite.etc, "set-permissions")
-    try:
-        yield
-    finally:  # other tests have the same commands
-        for name in ("postdrop", "postqueue"):
-            (suite.commands / name).chmod(0o755)
+    submit_as_nobody(suite)
 
 
 def submit_as_nobody(suite):
@@ -374,21 +363,21 @@ def test_an_ordinary_user_sees_the_queue_and_may_not_flush_it(make_suite):
             env=hostile, cwd="/", timeout=60, check=False, text=True,
             user=user, group=user, extra_groups=[])
         return done.returncode, done.stdout, done.stderr
-    with set_permissions(suite):
-        assert run("-p")[0] == 69  # a configuration of his choice
-        with names_of(suite, f"/{prefix}/etc/postrider"):
-            assert run("-p") == (0, "Mail queue is empty\n", "")
-            assert run("-j") == (0, "", "")
-            not_allowed = (f"postqueue: fatal: User nobody({NOBODY}) is not "
-                           "allowed to flush the mail queue\n")
-            for words in (["-f"], ["-i", "ABCDEF"], ["-s", "a.test"]):
-                assert run(*words) == (77, "", not_allowed)
-            status, _, error = run("-p", user=2)
-            assert status == 77 and "(2) is not allowed to view" in error
-            suite.stop()
-            assert run("-p") == (
-                69, "", "postqueue: fatal: Queue report unavailable - mail "
-                "system is down\n")
+    suite.run("postrider", "-c", suite.etc, "set-permissions")
+    assert run("-p")[0] == 69  # a configuration of his choice
+    with names_of(suite, f"/{prefix}/etc/postrider"):
+        assert run("-p") == (0, "Mail queue is empty\n", "")
+        assert run("-j") == (0, "", "")
+        not_allowed = (f"postqueue: fatal: User nobody({NOBODY}) is not "
+                       "allowed to flush the mail queue\n")
+        for words in (["-f"], ["-i", "ABCDEF"], ["-s", "a.test"]):
+            assert run(*words) == (77, "", not_allowed)
+        status, _, error = run("-p", user=2)
+        assert status == 77 and "(2) is not allowed to view" in error
+        suite.stop()
+        assert run("-p") == (
+            69, "", "postqueue: fatal: Queue report unavailable - mail "
+            "system is down\n")
 
 
 class names_of:

@@ -482,6 +482,7 @@ def test_abort_ends_it_at_once(make_suite):
 
 
 def test_check_is_content_with_what_is_right(suite):
+    tool(suite, "postrider", "set-permissions")
     done = tool(suite, "postrider", "check")
     assert not re.search(r"^(error|warning): ", done.stdout, re.M)
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-#include "master/selfcheck.h"
+#include "master/check/selfcheck.h"
 
 #include <errno.h>
 #include <fcntl.h>

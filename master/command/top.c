@@ -1,4 +1,4 @@
-#include "master/top.h"
+#include "master/command/top.h"
 
 #include "base/clock.h"
 #include "base/scan.h"

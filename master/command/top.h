@@ -5,8 +5,8 @@
  * much that grew. On a terminal it takes the whole screen until q is typed; in
  * batch mode it prints one view after another.
  */
-#ifndef MASTER_TOP_H
-#define MASTER_TOP_H
+#ifndef MASTER_COMMAND_TOP_H
+#define MASTER_COMMAND_TOP_H
 
 #include "base/why.h"
 

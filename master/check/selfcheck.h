@@ -6,8 +6,8 @@
  * is wrong in one line on stderr, and ends. So `postrider check` finds what a
  * start would find, by the same code.
  */
-#ifndef MASTER_SELFCHECK_H
-#define MASTER_SELFCHECK_H
+#ifndef MASTER_CHECK_SELFCHECK_H
+#define MASTER_CHECK_SELFCHECK_H
 
 #include "master/plan.h"
 
