@@ -14,7 +14,7 @@ import xml.etree.ElementTree as xml
 ASAN = pathlib.Path("build-asan")
 PLAIN = pathlib.Path("build-plain")
 NOTHING_COLLECTED = 5  # pytest's exit status
-TIME_LIMIT = 800  # seconds, of one run
+TIME_LIMIT = 1200  # seconds, of one run
 
 
 def meson(build):
