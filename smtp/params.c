@@ -312,7 +312,7 @@ find_by_sender(struct span sender, struct arena *a, struct span *value_r,
     struct why *why)
 {
 	const struct maps_form form = {
-		.kind = KEYS_VIRTUAL,
+		.kind = KEYS_ADDRESS,
 		.delimiters = span_str(params.delimiters),
 	};
 

@@ -178,7 +178,7 @@ add_names(struct tls_conn *c)
 		name[w->names[i].n] = '\0';
 		added += SSL_add1_host(c->ssl, name) == 1;
 	}
-	c->unnamed = w->names_n > 0 && added == 0;
+	c->unnamed = w->names_n > 0 && added == 0 && !w->base;
 }
 
 static void
