@@ -7,8 +7,6 @@
 #include "smtp/params.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,108 +17,6 @@ enum {
 	NAME_MAX_LEN = 512,
 	QUIT_MS = 1000, /* nobody waits for the answer */
 };
-
-static void
-close_fd(int *fd)
-{
-	task_close(*fd);
-}
-
-static int
-bind_own(int fd, int family)
-{
-	const struct addr *a = family == AF_INET6 ? &params.bind6
-						  : &params.bind4;
-	struct sockaddr_storage sa;
-	socklen_t len;
-
-	if (a->family != family)
-		return 0;
-	len = addr_to_sockaddr(a, &sa);
-	return bind(fd, (const struct sockaddr *)&sa, len) < 0 ? -errno : 0;
-}
-
-static int
-wait_connected(int fd)
-{
-	socklen_t len = sizeof(int);
-	int err = 0;
-
-	switch (task_wait_fd(fd, TASK_OUTPUT,
-	    task_after(
-		params.connect_timeout ? params.connect_timeout : INT32_MAX))) {
-	case TASK_READY:
-		break;
-	case TASK_TIMEOUT:
-		return -ETIMEDOUT;
-	case TASK_CANCELLED:
-		return -ECANCELED;
-	case TASK_FAILED:
-		return -EIO;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-		return -errno;
-	return -err;
-}
-
-/* Returns the socket, or -errno. */
-static int
-connect_to(const struct addr *a)
-{
-	int fd CLEANUP(close_fd) = socket(a->family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(a, &sa);
-	int on = 1, err, made;
-
-	if (fd < 0)
-		return -errno;
-	if (a->family != AF_UNIX) {
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		err = bind_own(fd, a->family);
-		if (err)
-			return err;
-	}
-	if (connect(fd, (const struct sockaddr *)&sa, len) < 0) {
-		if (errno != EINPROGRESS && errno != EINTR)
-			return -errno;
-		err = wait_connected(fd);
-		if (err)
-			return err;
-	}
-	made = fd;
-	fd = -1;
-	return made;
-}
-
-/* "NAME[ADDR]" and, but for a Unix socket, ":PORT". */
-static void
-put_name(struct buf *out, const struct host *h, bool port)
-{
-	buf_put(out, span_str(h->name));
-	buf_put(out, SPAN("["));
-	if (h->addr.family == AF_UNIX)
-		buf_put(out, span_str(h->addr.path));
-	else
-		addr_put(out, &h->addr);
-	buf_put(out, SPAN("]"));
-	if (port && h->addr.family != AF_UNIX)
-		buf_putf(out, ":%u", (unsigned)h->addr.port);
-}
-
-static char *
-name_of(struct arena *a, const struct host *h, bool port)
-{
-	char text[NAME_MAX_LEN];
-	struct buf b;
-	char *s;
-
-	buf_init(&b, text, sizeof(text));
-	put_name(&b, h, port);
-	s = arena_dup(a, buf_span(&b));
-	must(s); /* a name has 255 bytes, and the arena is new */
-	return s;
-}
 
 static struct span
 keep(struct arena *a, struct span s)
@@ -141,13 +37,13 @@ configure(struct connection *c, const struct job *j, const struct host *h,
 
 	c->nexthop = keep(c->arena, j->nexthop);
 	c->host = keep(c->arena, span_str(h->name)).p;
-	c->relay = name_of(c->arena, h, true);
+	c->relay = dial_name(c->arena, h, true);
 	c->tls = policy->context;
 	c->sender = keep(c->arena, j->mail.sender);
 	*g = (struct smtp_config){
 		.lmtp = params.lmtp,
 		.helo = span_str(params.helo_name),
-		.peer = span_str(name_of(c->arena, h, false)),
+		.peer = span_str(dial_name(c->arena, h, false)),
 		.level = policy->level,
 		.discard = params.discard,
 		.skip_5xx_greeting = params.skip_5xx_greeting,
@@ -180,14 +76,14 @@ connection_open(struct job *j, const struct host *h,
     const struct policy *policy, struct fault *fault_r)
 {
 	struct connection *c;
-	int fd = connect_to(&h->addr);
+	int fd = dial_connect(&params.dial, &h->addr);
 
 	if (fd < 0) {
 		/* That of the job may be full of what servers have said. */
 		struct arena *a CLEANUP(arena_freep) = arena_new(MEMORY_MAX);
 
 		fault_set(fault_r, SMTP_SOFT, "4.4.1", "connect to %s: %s",
-		    name_of(a, h, true), strerror(-fd));
+		    dial_name(a, h, true), strerror(-fd));
 		j->interrupted = fd == -ECANCELED;
 		return NULL;
 	}

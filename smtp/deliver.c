@@ -204,7 +204,7 @@ ask_all(struct round *r, const struct target *t)
 	struct fault fault;
 	size_t n;
 
-	if (!hosts_of(t, a, &list, &n, &fault)) {
+	if (!hosts_of(&params.hosts, t, a, &list, &n, &fault)) {
 		note_fault(r, &fault);
 		return;
 	}

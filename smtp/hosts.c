@@ -2,7 +2,6 @@
 
 #include "net/hosts.h"
 #include "service/dns.h"
-#include "smtp/params.h"
 #include "task/task.h"
 
 #include <netinet/in.h>
@@ -18,10 +17,13 @@ enum {
 };
 
 struct list {
+	const struct hosts_conf *conf;
 	struct arena *arena;
 	struct host *v;
 	size_t n;
 	uint16_t port;
+	bool by_mx;
+	bool mx_secure;
 	bool temporary; /* of a server nothing could be found out */
 };
 
@@ -75,15 +77,19 @@ add(struct list *l, const char *name, unsigned preference,
 	if (l->n == LIST_MAX)
 		return;
 	h = &l->v[l->n++];
-	*h = (struct host){ name, preference, *addr };
+	*h = (struct host){ .name = name,
+		.preference = preference,
+		.by_mx = l->by_mx,
+		.mx_secure = l->mx_secure,
+		.addr = *addr };
 	h->addr.port = l->port;
 }
 
 /* The type that was asked for last: as Postfix names it. */
 static const char *
-type_name(void)
+type_name(const struct list *l)
 {
-	return params.families & DNS_IPV6 ? "AAAA" : "A";
+	return l->conf->families & DNS_IPV6 ? "AAAA" : "A";
 }
 
 /* Of the system's file, which was read at the start. False: it is not in there. */
@@ -93,9 +99,9 @@ add_native(struct list *l, const char *name, unsigned preference)
 	struct addr found[HOSTS_ADDRS_MAX];
 	size_t n, before = l->n;
 
-	n = hosts_find_in(params.hosts_file, span_str(name), found);
+	n = hosts_find_in(l->conf->file, span_str(name), found);
 	for (size_t i = 0; i < n; i++)
-		if (params.families &
+		if (l->conf->families &
 		    (found[i].family == AF_INET6 ? DNS_IPV6 : DNS_IPV4))
 			add(l, name, preference, &found[i]);
 	return l->n > before;
@@ -112,8 +118,8 @@ add_host(struct list *l, struct span name, unsigned preference,
 	const char *copy = arena_dup(l->arena, name);
 	enum dns_result r = DNS_ABSENT;
 
-	if (params.by_dns)
-		r = dns_addrs(l->arena, name, params.families,
+	if (l->conf->by_dns)
+		r = dns_addrs(l->arena, name, l->conf->families,
 		    task_after(QUERY_MS), &addrs, &n, &secure, &why);
 
 	if (r == DNS_FOUND && copy) {
@@ -121,11 +127,11 @@ add_host(struct list *l, struct span name, unsigned preference,
 			add(l, copy, preference, &addrs[i]);
 		return true;
 	}
-	if (params.by_hosts && copy && (r == DNS_ABSENT || r == DNS_NODATA) &&
+	if (l->conf->by_file && copy && (r == DNS_ABSENT || r == DNS_NODATA) &&
 	    add_native(l, copy, preference))
 		return true;
 	l->temporary |= r == DNS_TEMPFAIL || r == DNS_CANCELLED || !copy;
-	blame(fault_r, r, name, type_name());
+	blame(fault_r, r, name, type_name(l));
 	return false;
 }
 
@@ -159,9 +165,18 @@ shuffle(struct list *l)
 static void
 sort(struct list *l)
 {
-	if (params.randomize)
+	if (l->conf->randomize)
 		shuffle(l);
 	qsort(l->v, l->n, sizeof(*l->v), by_preference);
+}
+
+static bool
+is_own(const struct hosts_conf *c, const struct addr *a)
+{
+	for (size_t i = 0; i < c->own_n; i++)
+		if (addr_cmp(&c->own[i], a) == 0)
+			return true;
+	return false;
 }
 
 /*
@@ -176,9 +191,9 @@ cut_off_own(struct list *l)
 
 	for (size_t i = 0; i < l->n; i++)
 		if (l->v[i].preference < own &&
-		    (params_is_own(&l->v[i].addr) ||
+		    (is_own(l->conf, &l->v[i].addr) ||
 			span_ieq(span_str(l->v[i].name),
-			    span_str(params.myhostname))))
+			    span_str(l->conf->myhostname))))
 			own = l->v[i].preference;
 	while (n < l->n && l->v[n].preference < own)
 		n++;
@@ -230,10 +245,15 @@ find_by_mx(struct list *l, struct span domain, struct fault *fault_r)
 
 	switch (r) {
 	case DNS_FOUND:
+		l->by_mx = true;
+		l->mx_secure = secure;
 		return add_servers(l, domain, mx, n, fault_r);
 	case DNS_NODATA:
 		return add_host(l, domain, 0, fault_r);
 	case DNS_ABSENT:
+		/* Then it has no address either, which is what Postfix tells. */
+		blame(fault_r, r, domain, type_name(l));
+		return false;
 	case DNS_TEMPFAIL:
 	case DNS_CANCELLED:
 		break;
@@ -253,8 +273,6 @@ find(struct list *l, const struct target *t, struct fault *fault_r)
 		    ? find_by_mx(l, t->host, fault_r)
 		    : add_host(l, t->host, 0, fault_r);
 	name = arena_dup(l->arena, t->host);
-	if (name && strncmp(name, "IPv6:", 5) == 0)
-		name += 5;
 	if (name && addr_bits(&addr) > 0) {
 		add(l, name, 0, &addr);
 		return true;
@@ -275,20 +293,23 @@ find_socket(struct list *l, const struct target *t, struct fault *fault_r)
 		return false;
 	}
 	memcpy(a.path, t->host.p, t->host.n);
-	add(l, params.myhostname, 0, &a);
+	add(l, l->conf->myhostname, 0, &a);
 	return true;
 }
 
 bool
-hosts_of(const struct target *t, struct arena *a, struct host **list_r,
-    size_t *n_r, struct fault *fault_r)
+hosts_of(const struct hosts_conf *c, const struct target *t, struct arena *a,
+    struct host **list_r, size_t *n_r, struct fault *fault_r)
 {
-	struct list l = { .arena = a, .port = params.port };
+	struct list l = { .conf = c, .arena = a, .port = c->port };
 	bool usual = t->port.n == 0;
 	bool found;
 
 	l.v = arena_alloc(a, LIST_MAX * sizeof(*l.v));
-	if (!l.v || (!usual && !params_port(t->port, &l.port))) {
+	if (!l.v ||
+	    (!usual &&
+		!port_find(c->services, span_str(c->known_ports), t->port,
+		    &l.port))) {
 		fault_set(fault_r, SMTP_SOFT, "4.3.5",
 		    "bad next hop: no such port: %.*s", (int)t->port.n,
 		    t->port.p);
@@ -299,7 +320,7 @@ hosts_of(const struct target *t, struct arena *a, struct host **list_r,
 	if (!found)
 		return false;
 	sort(&l);
-	if (usual && t->kind != TARGET_UNIX && !params.lmtp &&
+	if (usual && t->kind != TARGET_UNIX && !c->lmtp && !c->with_own &&
 	    !cut_off_own(&l)) {
 		fault_set(fault_r, SMTP_BOUNCED, "5.4.6",
 		    "mail for %.*s loops back to myself", (int)t->host.n,

@@ -36,8 +36,8 @@ struct row {
 #define SAME(type, member, name) EACH(type, member, name, name)
 
 static const struct row rows[] = {
-	SAME(CONF_STR, myhostname, "myhostname"),
-	SAME(CONF_LIST, known_ports, "known_tcp_ports"),
+	SAME(CONF_STR, hosts.myhostname, "myhostname"),
+	SAME(CONF_LIST, hosts.known_ports, "known_tcp_ports"),
 	SAME(CONF_LIST, protocols, "inet_protocols"),
 	SAME(CONF_STR, delimiters, "recipient_delimiter"),
 	SAME(CONF_STR, relayhost, "relayhost"),
@@ -55,7 +55,7 @@ static const struct row rows[] = {
 	EACH(CONF_STR, bind_address, "smtp_bind_address", "lmtp_bind_address"),
 	EACH(CONF_STR, bind_address6, "smtp_bind_address6",
 	    "lmtp_bind_address6"),
-	EACH(CONF_TIME, connect_timeout, "smtp_connect_timeout",
+	EACH(CONF_TIME, dial.timeout, "smtp_connect_timeout",
 	    "lmtp_connect_timeout"),
 	EACH(CONF_TIME, mail_timeout, "smtp_mail_timeout", "lmtp_mail_timeout"),
 	EACH(CONF_TIME, rcpt_timeout, "smtp_rcpt_timeout", "lmtp_rcpt_timeout"),
@@ -73,7 +73,7 @@ static const struct row rows[] = {
 	    "lmtp_mx_session_limit"),
 	EACH(CONF_INT, line_limit, "smtp_line_length_limit",
 	    "lmtp_line_length_limit"),
-	EACH(CONF_BOOL, randomize, "smtp_randomize_addresses",
+	EACH(CONF_BOOL, hosts.randomize, "smtp_randomize_addresses",
 	    "lmtp_randomize_addresses"),
 	EACH(CONF_BOOL, skip_5xx_greeting, "smtp_skip_5xx_greeting",
 	    "lmtp_skip_5xx_greeting"),
@@ -138,9 +138,9 @@ find_families(void)
 	bool all = conf_list_has(params.protocols, "all");
 
 	if (all || conf_list_has(params.protocols, "ipv4"))
-		params.families |= DNS_IPV4;
+		params.hosts.families |= DNS_IPV4;
 	if (all || conf_list_has(params.protocols, "ipv6"))
-		params.families |= DNS_IPV6;
+		params.hosts.families |= DNS_IPV6;
 }
 
 static void
@@ -150,11 +150,12 @@ add_own(const struct addr *a)
 
 	if (addr_bits(a) == 0)
 		return;
-	more = reallocarray(params.own, params.own_n + 1, sizeof(*more));
+	more = reallocarray(params.hosts.own, params.hosts.own_n + 1,
+	    sizeof(*more));
 	if (!more)
 		die("out of memory");
-	params.own = more;
-	params.own[params.own_n++] = *a;
+	params.hosts.own = more;
+	params.hosts.own[params.hosts.own_n++] = *a;
 }
 
 static void
@@ -205,8 +206,8 @@ parse_bind(const struct conf *c, const char *name, const char *text, int family,
 static int
 find_ports(const struct conf *c, struct why *why)
 {
-	if (port_find("/etc/services", span_str(params.known_ports),
-		span_str(params.tcp_port), &params.port))
+	if (port_find("/etc/services", span_str(params.hosts.known_ports),
+		span_str(params.tcp_port), &params.hosts.port))
 		return 0;
 	return conf_complain(c, name_of("smtp_tcp_port", "lmtp_tcp_port"),
 	    EINVAL, "there is no such port", why);
@@ -228,8 +229,8 @@ read_hosts_file(struct why *why)
 		free(text);
 		return why_set(why, err, path, 0, "%s", strerror(err));
 	}
-	params.hosts_file.p = text;
-	params.hosts_file.n = fread(text, 1, HOSTS_FILE_MAX, f);
+	params.hosts.file.p = text;
+	params.hosts.file.n = fread(text, 1, HOSTS_FILE_MAX, f);
 	fclose(f);
 	return 0;
 }
@@ -241,14 +242,14 @@ find_host_lookup(const struct conf *c, struct why *why)
 
 	while (conf_list_next(&rest, &word))
 		if (span_ieq(word, SPAN("dns")))
-			params.by_dns = true;
+			params.hosts.by_dns = true;
 		else if (span_ieq(word, SPAN("native")))
-			params.by_hosts = true;
+			params.hosts.by_file = true;
 		else
 			return conf_complain(c,
 			    name_of("smtp_host_lookup", "lmtp_host_lookup"),
 			    EINVAL, "allowed are dns and native", why);
-	return params.by_hosts ? read_hosts_file(why) : 0;
+	return params.hosts.by_file ? read_hosts_file(why) : 0;
 }
 
 int
@@ -256,7 +257,9 @@ params_open(const struct conf *c, bool lmtp, struct why *why)
 {
 	int err;
 
-	params.lmtp = lmtp;
+	params.lmtp = params.hosts.lmtp = lmtp;
+	params.hosts.services =
+	    "/nonexistent"; /* as there are no files later */
 	err = read_rows(c, why);
 	if (!err)
 		err = find_ports(c, why);
@@ -265,11 +268,11 @@ params_open(const struct conf *c, bool lmtp, struct why *why)
 	if (!err)
 		err = parse_bind(c,
 		    name_of("smtp_bind_address", "lmtp_bind_address"),
-		    params.bind_address, AF_INET, &params.bind4, why);
+		    params.bind_address, AF_INET, &params.dial.bind4, why);
 	if (!err)
 		err = parse_bind(c,
 		    name_of("smtp_bind_address6", "lmtp_bind_address6"),
-		    params.bind_address6, AF_INET6, &params.bind6, why);
+		    params.bind_address6, AF_INET6, &params.dial.bind6, why);
 	if (err)
 		return err;
 	find_discarded();
@@ -288,22 +291,6 @@ params_open(const struct conf *c, bool lmtp, struct why *why)
 			params.ca_path, policy_has_tables() },
 		    &params.tls, why);
 	return err;
-}
-
-bool
-params_port(struct span name, uint16_t *port_r)
-{
-	return port_find("/nonexistent", span_str(params.known_ports), name,
-	    port_r);
-}
-
-bool
-params_is_own(const struct addr *a)
-{
-	for (size_t i = 0; i < params.own_n; i++)
-		if (addr_cmp(&params.own[i], a) == 0)
-			return true;
-	return false;
 }
 
 static enum dict_result
@@ -325,7 +312,7 @@ find_by_sender(struct span sender, struct arena *a, struct span *value_r,
     struct why *why)
 {
 	const struct maps_form form = {
-		.kind = KEYS_VIRTUAL,
+		.kind = KEYS_ADDRESS,
 		.delimiters = span_str(params.delimiters),
 	};
 

@@ -8,16 +8,15 @@
 #include "dict/dict.h"
 #include "net/addr.h"
 #include "service/tls.h"
-#include "smtp/session.h"
+#include "smtp/dial.h"
+#include "smtp/hosts.h"
 
 struct params {
 	bool lmtp;
-	const char *myhostname;
 	const char *helo_name;
 	const char *relayhost;
 	const char *fallback;
 	const char *tcp_port;
-	const char *known_ports;
 	const char *protocols; /* inet_protocols */
 	const char *interfaces;
 	const char *delimiters;
@@ -27,8 +26,7 @@ struct params {
 	const char *discard_words;
 	const char *bind_address;
 	const char *bind_address6;
-	int64_t connect_timeout; /* milliseconds */
-	int64_t helo_timeout;
+	int64_t helo_timeout; /* milliseconds */
 	int64_t mail_timeout;
 	int64_t rcpt_timeout;
 	int64_t data_init_timeout;
@@ -39,7 +37,6 @@ struct params {
 	int64_t mx_address_limit;
 	int64_t mx_session_limit;
 	int64_t line_limit;
-	bool randomize;
 	bool skip_5xx_greeting;
 	bool xforward;
 	int64_t xforward_timeout;
@@ -57,27 +54,15 @@ struct params {
 
 	/* Made of these. */
 	unsigned discard; /* SMTP_HAS_... */
-	bool by_dns; /* of smtp_host_lookup */
-	bool by_hosts;
-	struct span hosts_file; /* its text, with that */
-	uint16_t port;
-	unsigned families; /* DNS_IPV4 ... */
+	struct hosts_conf hosts;
+	struct dial dial;
 	struct service_tls tls;
-	struct addr *own; /* addresses of this machine */
-	size_t own_n;
-	struct addr bind4, bind6; /* AF_UNSPEC: any */
 };
 
 extern struct params params;
 
 /* Reads all, opens tables and TLS's files. Returns 0 or -errno. Blocks. */
 MUST_USE int params_open(const struct conf *c, bool lmtp, struct why *why);
-
-/* A port by number or name. False: there is none of this name. */
-MUST_USE bool params_port(struct span name, uint16_t *port_r);
-
-/* Whether it is an address of this machine. */
-bool params_is_own(const struct addr *a);
 
 /* Whom we log in to, and for whom. */
 struct params_peer {

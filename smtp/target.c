@@ -25,6 +25,7 @@ cut_brackets(struct target *t)
 	if (!take_char(&rest, '[') || !take_until(&rest, ']', &host))
 		return false;
 	t->kind = TARGET_HOST;
+	(void)!take_text(&host, SPAN("IPv6:")); /* RFC 5321, section 4.1.3 */
 	t->host = host;
 	if (take_char(&rest, ':'))
 		t->port = rest;

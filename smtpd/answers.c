@@ -39,14 +39,13 @@ ask_keys(struct question *q, struct dict *d, struct span *value_r)
 static enum dict_result
 ask_client(struct question *q, struct dict *d, struct span *value_r)
 {
-	struct span name = q->e.facts->client_name;
+	enum dict_result r;
 
-	if (!span_eq(name, SPAN("unknown"))) {
-		keys_host(&q->keys, name, resources.access_parents);
-		enum dict_result r = ask_keys(q, d, value_r);
-		if (r != DICT_ABSENT)
-			return r;
-	}
+	/* Who has no name is "unknown", and can be refused as that. */
+	keys_host(&q->keys, q->e.facts->client_name, resources.access_parents);
+	r = ask_keys(q, d, value_r);
+	if (r != DICT_ABSENT)
+		return r;
 	keys_ip(&q->keys, q->e.facts->client_addr);
 	return ask_keys(q, d, value_r);
 }
@@ -161,7 +160,7 @@ static void
 answer_owners(struct question *q)
 {
 	const struct maps_form form = {
-		.kind = KEYS_VIRTUAL,
+		.kind = KEYS_ADDRESS,
 		.delimiters = span_str(params.recipient_delimiter),
 	};
 	struct span value = { 0 };

@@ -22,6 +22,7 @@ class Server:
     """One, with its directory `dir`, socket folder `run` and `addr`:`port`."""
 
     port = 0
+    tls = ()
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="pr-db-", dir="/tmp"))
@@ -31,6 +32,18 @@ class Server:
         self.run.mkdir()
         self.dir.chmod(0o755)
         self.give(self.dir, self.run)
+
+    def show(self, pki):
+        """From now on it has a certificate of this issuer, for its address."""
+        pem = pki.leaf("db", f"IP:{self.addr}", "DNS:db.test")
+        for name in ("db.key", "db.crt", "ca.pem"):
+            shutil.copy(pki.path / name, self.dir / name)
+            (self.dir / name).chmod(0o600)
+            self.give(self.dir / name)
+        self.stop()
+        self.tls = self.tls_words()
+        self.start()
+        return pem
 
     def give(self, *paths):
         if is_root():
@@ -98,7 +111,14 @@ class Postgres(Server):
 
     def words(self):
         return [self.programs / "postgres", "-D", self.dir / "data", "-h",
-                self.addr, "-k", self.run, "-F", "-c", "max_connections=40"]
+                self.addr, "-k", self.run, "-F", "-c", "max_connections=40",
+                *self.tls]
+
+    def tls_words(self):
+        return [word for name, value in {
+            "ssl": "on", "ssl_cert_file": self.dir / "db.crt",
+            "ssl_key_file": self.dir / "db.key"}.items()
+            for word in ("-c", f"{name}={value}")]
 
     def is_up(self):
         return subprocess.run(
@@ -133,7 +153,11 @@ class MariaDB(Server):
                 f"--bind-address={self.addr}", f"--port={self.port}",
                 f"--pid-file={self.dir}/pid", "--skip-name-resolve",
                 "--innodb-flush-log-at-trx-commit=0",
-                "--innodb-buffer-pool-size=16M"]
+                "--innodb-buffer-pool-size=16M", *self.tls]
+
+    def tls_words(self):
+        return [f"--ssl-{name}={self.dir}/{file}" for name, file in
+                {"ca": "ca.pem", "cert": "db.crt", "key": "db.key"}.items()]
 
     def is_up(self):
         return subprocess.run(
@@ -149,6 +173,7 @@ class MariaDB(Server):
 
 class Slapd(Server):
     port = 3890
+    tls_port = 6360
 
     CONFIG = """include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -182,7 +207,19 @@ access to * by * read
 
     def words(self):
         return ["/usr/sbin/slapd", "-d", "0", "-f", self.config, "-h",
-                f"ldap://{self.addr}:{self.port} {self.ldapi}"]
+                f"ldap://{self.addr}:{self.port} {self.ldapi}"
+                + (f" ldaps://{self.addr}:{self.tls_port}" if self.tls
+                   else "")]
+
+    def tls_words(self):
+        text = self.config.read_text()
+        if "TLSCertificateFile" not in text:
+            self.config.write_text("".join(
+                f"TLS{name} {self.dir}/{file}\n" for name, file in {
+                    "CACertificateFile": "ca.pem",
+                    "CertificateFile": "db.crt",
+                    "CertificateKeyFile": "db.key"}.items()) + text)
+        return ["yes"]
 
     def add(self, ldif):
         self.command("ldapadd", "-x", "-H",

@@ -17,6 +17,9 @@ say_as(char **argv)
 	name = argv[0];
 }
 
+static void put(const char *kind, const char *fmt, va_list args)
+    PRINTF_LIKE(2, 0);
+
 /* As one write: others may write to the same file. */
 static void
 put(const char *kind, const char *fmt, va_list args)

@@ -1,13 +1,6 @@
 #include "base/xtext.h"
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/scan.h"
 
 bool
 xtext_decode(struct span in, struct buf *out)

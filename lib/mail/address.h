@@ -51,14 +51,6 @@ void address_put(const struct address *address, struct buf *out);
 bool address_cut(struct span address, struct span *local_r,
     struct span *domain_r);
 
-/*
- * Splits an extension off a local part: at the first of `delims` that is not its
- * first character. False: it has none, or is a name that is never split: in quotes,
- * "postmaster" and the like, and with '-' those of lists, owner-x and x-request.
- */
-MUST_USE bool address_split(struct span local, struct span delims,
-    struct span *base_r, struct span *extension_r);
-
 /* Whether `host` is a name: labels of letters, digits, - and _, with dots. */
 bool address_is_hostname(struct span host);
 

@@ -1,5 +1,7 @@
 #include "mail/codec.h"
 
+#include "base/scan.h"
+
 static int
 base64_value(char c)
 {
@@ -49,15 +51,6 @@ base64_feed(struct base64 *b, struct span *in, struct buf *out)
 		if (b->n == 4 || (c == '=' && b->n > 0))
 			put_bits(b, out);
 	}
-}
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "mail/mapped.h"
 
+#include "dict/keys.h"
 #include "mail/address.h"
 
 bool
@@ -51,7 +52,7 @@ mapped_extension(struct span local, struct span delimiters)
 {
 	struct span base, ext;
 
-	if (!address_split(local, delimiters, &base, &ext))
+	if (!keys_split(local, delimiters, &base, &ext))
 		return (struct span){ 0 };
 	return (struct span){ ext.p - 1, ext.n + 1 };
 }

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/scan.h"
+#include "dict/keys.h"
 #include "mail/address.h"
 #include "mail/mapped.h"
 #include "mail/routing_private.h"
@@ -276,6 +277,6 @@ place_drop_extension(const struct routing *r, struct span addr, struct arena *a,
 	struct span local, domain, base, extension;
 
 	return address_cut(addr, &local, &domain) &&
-	    address_split(local, r->delimiters, &base, &extension) &&
+	    keys_split(local, r->delimiters, &base, &extension) &&
 	    mapped_join(a, base, SPAN(""), domain, addr_r);
 }

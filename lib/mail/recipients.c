@@ -30,7 +30,7 @@ find_in(struct routing *r, size_t maps, struct span addr, struct arena *a,
 	struct maps_form form = { KEYS_MAILBOX, r->delimiters, false, false };
 
 	if (maps == MAPS_LOCAL)
-		form = (struct maps_form){ KEYS_VIRTUAL, r->delimiters, true,
+		form = (struct maps_form){ KEYS_ADDRESS, r->delimiters, true,
 			false };
 	return maps_find(&r->maps[maps], &form, addr, a, value_r, NULL, why);
 }

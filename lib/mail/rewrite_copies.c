@@ -39,8 +39,10 @@ find_copies(struct rewrite *r, size_t which, struct span addr, struct arena *a,
 {
 	struct maps_form form = rewrite_form(r, addr);
 	struct span value;
-	enum dict_result found = maps_find(&r->maps[which], &form, addr, a,
-	    &value, NULL, why);
+	enum dict_result found;
+
+	form.kind = KEYS_ADDRESS;
+	found = maps_find(&r->maps[which], &form, addr, a, &value, NULL, why);
 
 	if (found == DICT_FOUND && !add_copies(r, value, a, c)) {
 		why_set(why, EINVAL, NULL, 0, "%s: no addresses for %.*s",

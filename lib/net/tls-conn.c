@@ -100,7 +100,8 @@ set_host(struct tls_conn *c, const char *host)
 }
 
 struct tls_conn *
-tls_conn_new(struct tls *t, int fd, const char *host)
+tls_conn_new(struct tls *t, int fd, const char *host,
+    const struct tls_want *want)
 {
 	struct tls_conn *c = zalloc(sizeof(*c));
 
@@ -118,7 +119,11 @@ tls_conn_new(struct tls *t, int fd, const char *host)
 		SSL_set_accept_state(c->ssl);
 	else
 		SSL_set_connect_state(c->ssl);
-	if (host && !t->is_server)
+	c->want = want;
+	c->is_strict = want;
+	if (want)
+		tls_want_apply(c);
+	else if (host && !t->is_server)
 		set_host(c, host);
 	return c;
 }
@@ -129,6 +134,7 @@ tls_conn_free(struct tls_conn *c)
 	if (!c)
 		return NULL;
 	SSL_free(c->ssl);
+	X509_free(c->fault.cert);
 	free(c);
 	return NULL;
 }

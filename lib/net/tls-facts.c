@@ -73,8 +73,12 @@ take_server_signature(struct tls_facts *f, SSL *ssl)
 	if (!key)
 		return;
 	if (is_server ? !SSL_get_signature_type_nid(ssl, &type)
-		      : !SSL_get_peer_signature_type_nid(ssl, &type))
-		return;
+		      : !SSL_get_peer_signature_type_nid(ssl, &type)) {
+		/* Nothing was signed anew: what TLS 1.3 signs with this key by. */
+		type = EVP_PKEY_get_base_id(key);
+		if (type == EVP_PKEY_RSA)
+			type = EVP_PKEY_RSA_PSS;
+	}
 	if (is_server)
 		(void)SSL_get_signature_nid(ssl, &digest);
 	else
@@ -108,8 +112,9 @@ take_peer(struct tls_facts *f, const struct tls_conn *c)
 	f->has_peer = true;
 	f->verified = result == X509_V_OK && !c->unnamed;
 	f->trusted = result == X509_V_OK ||
-	    result == X509_V_ERR_HOSTNAME_MISMATCH ||
-	    result == X509_V_ERR_IP_ADDRESS_MISMATCH;
+	    (!c->is_strict &&
+		(result == X509_V_ERR_HOSTNAME_MISMATCH ||
+		    result == X509_V_ERR_IP_ADDRESS_MISMATCH));
 	if (host)
 		set(f->peer_name, sizeof(f->peer_name), host);
 	else if (X509_NAME_get_text_by_NID(X509_get_subject_name(cert),
@@ -133,7 +138,8 @@ tls_facts_take(struct tls_facts *f_r, const struct tls_conn *c)
 	/* As in Postfix: before 1.3 the name of the cipher says it. */
 	if (SSL_version(c->ssl) >= TLS1_3_VERSION) {
 		take_key_exchange(f_r, c->ssl);
-		if (!f_r->resumed)
+		/* A client's session still has the certificate. */
+		if (!f_r->resumed || !SSL_is_server(c->ssl))
 			take_server_signature(f_r, c->ssl);
 	}
 	SSL_get0_alpn_selected(c->ssl, &alpn, &alpn_n);

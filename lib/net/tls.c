@@ -23,6 +23,33 @@ static const struct {
 	{ SPAN_INIT("TLSv1.3"), TLS1_3_VERSION, SSL_OP_NO_TLSv1_3 },
 };
 
+static tls_problem_fn *on_problem;
+
+void
+tls_on_problem(tls_problem_fn *fn)
+{
+	on_problem = fn;
+}
+
+/* "error:CODE:LIBRARY::REASON:FILE:LINE:DATA" of each. */
+static void
+tell_problems(void)
+{
+	const char *file, *data;
+	unsigned long code;
+	char error[256], text[1024];
+	int line, flags;
+
+	while ((code = ERR_get_error_all(&file, &line, NULL, &data, &flags))) {
+		ERR_error_string_n(code, error, sizeof(error));
+		bool has_text = flags & ERR_TXT_STRING && *data;
+
+		snprintf(text, sizeof(text), "%s:%s:%d:%s%s", error, file, line,
+		    has_text ? data : "", has_text ? ":" : "");
+		on_problem(text);
+	}
+}
+
 void
 tls_take_error(char *text_r, size_t max, const char *otherwise)
 {
@@ -30,6 +57,8 @@ tls_take_error(char *text_r, size_t max, const char *otherwise)
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
 
 	snprintf(text_r, max, "%s", reason ? reason : otherwise);
+	if (on_problem)
+		tell_problems();
 	ERR_clear_error();
 }
 
@@ -409,7 +438,8 @@ tls_client_new(const struct tls_conf *conf, struct why *why)
 	struct tls *made;
 
 	if (set_up(t->ctx, conf, why) < 0 || load_own(t, conf, why) < 0 ||
-	    set_alpn(t, conf->alpn, why) < 0)
+	    set_alpn(t, conf->alpn, why) < 0 ||
+	    tls_want_prepare(t, conf->digest, why) < 0)
 		return NULL;
 	if (t->alpn_n > 0)
 		must(SSL_CTX_set_alpn_protos(t->ctx, t->alpn,

@@ -47,6 +47,7 @@ struct tls_conf {
 	const char *alpn; /* our names, with blanks between them */
 	const char *ca_file; /* a client: who is trusted. Empty: nobody */
 	const char *ca_path; /* and a folder of such files, all read at once */
+	const char *digest; /* a client: of fingerprints; empty: SHA-256 */
 	const char *context; /* a server: the service that tickets are for */
 	tls_file_fn
 	    *on_file; /* told of each file before it is read; may be NULL */
@@ -65,6 +66,58 @@ struct tls *tls_free(struct tls *t);
  */
 MUST_USE int tls_server_add_name(struct tls *t, struct span name,
     const char *chain_files, const struct tls_conf *conf, struct why *why);
+
+/*
+ * Tells `fn` of each complaint of OpenSSL, as it writes it itself, before it is
+ * taken for ours: "error:0A00010B:SSL routines::wrong version number:...". For
+ * commands; one of the process. Called by whoever makes a handshake.
+ */
+typedef void tls_problem_fn(const char *text);
+void tls_on_problem(tls_problem_fn *fn);
+
+/*
+ * A TLSA record (RFC 6698), and what is checked like one: a fingerprint (3 0, 3 1),
+ * an issuer whom alone we trust (2 0, 2 1).
+ */
+struct tls_record {
+	unsigned usage;
+	unsigned selector;
+	unsigned
+	    matching; /* TLS_MATCHING_OWN: by ->digest of struct tls_conf */
+	struct span data;
+};
+
+enum {
+	TLS_MATCHING_OWN = 255,
+	TLS_DIGEST_MAX = 64, /* bytes of a digest */
+};
+
+/* Whether it can match anything (RFC 7671): usage 2 or 3, data as long as it is. */
+bool tls_record_is_usable(const struct tls_record *r, const struct tls *t);
+
+enum tls_note {
+	TLS_NOTE_VERIFY, /* "depth=0 verify=1 subject=/CN=mail.example.org" */
+	TLS_NOTE_STATE, /* "SSL_connect:SSLv3/TLS read server hello" */
+};
+
+typedef void tls_note_fn(void *arg, enum tls_note what, const char *text);
+
+/*
+ * What a client wants a server to show, and how it asks. All that is pointed to
+ * lives as long as the handshake.
+ */
+struct tls_want {
+	const char *sni; /* the name that is told; NULL: none, or ->base */
+	const struct span *names; /* one of these; ".example" is any below it */
+	size_t names_n; /* 0: no name counts */
+	const struct tls_record
+	    *records; /* one of these, and no other issuer */
+	size_t records_n;
+	const char *base; /* the domain of ->records, a name as well; or NULL */
+	struct tls_session *session; /* to be resumed, or NULL */
+	tls_note_fn *note; /* told of each step; may be NULL */
+	void *arg;
+};
 
 /* What came of a handshake. Words that are unknown are empty. */
 struct tls_facts {

@@ -22,6 +22,7 @@ struct tls {
 	unsigned char alpn[256]; /* our names as they are on the wire */
 	size_t alpn_n;
 	struct hash names; /* struct tls_name: who is asked for by name */
+	size_t digest_n; /* bytes of a client's own digest */
 };
 
 struct tls_name {
@@ -50,6 +51,13 @@ enum tls_step {
 	TLS_FAILED,
 };
 
+/* The worst of what OpenSSL found wrong with a chain: nearest to its leaf. */
+struct tls_fault {
+	int error; /* X509_V_...; X509_V_OK: nothing */
+	int depth;
+	X509 *cert; /* or NULL */
+};
+
 struct tls_conn {
 	SSL *ssl;
 	BIO *bio;
@@ -58,11 +66,26 @@ struct tls_conn {
 	bool starved; /* the last read found no whole record */
 	bool unnamed; /* OpenSSL did not take the name that is expected */
 	char sni[TLS_NAME_MAX]; /* that was found among the names */
+	const struct tls_want
+	    *want; /* a client's, until the handshake is done */
+	bool is_strict; /* that was there */
+	struct tls_fault fault;
 	char error[128];
 };
 
-/* Begins a connection over `fd`, which stays the caller's. Never NULL. */
-struct tls_conn *tls_conn_new(struct tls *t, int fd, const char *host);
+/*
+ * Begins a connection over `fd`, which stays the caller's. A client without
+ * `want` tells and checks the name `host`, if there is one. Never NULL.
+ */
+struct tls_conn *tls_conn_new(struct tls *t, int fd, const char *host,
+    const struct tls_want *want);
+
+/* Has a connection ask and check as c->want has it. */
+void tls_want_apply(struct tls_conn *c);
+
+/* The context's part of what records need. */
+MUST_USE int tls_want_prepare(struct tls *t, const char *digest,
+    struct why *why);
 struct tls_conn *tls_conn_free(struct tls_conn *c);
 
 /* One step each; ->error tells why it FAILED. */

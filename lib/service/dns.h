@@ -5,6 +5,9 @@
  * number of others ask. Aliases (CNAME) are followed there. "Could not find out"
  * is DNS_TEMPFAIL and never an absence: dnsd away, a name server that does not
  * answer, an answer that DNSSEC shows to be false.
+ *
+ * A command that runs without the suite is linked with dns-direct.c instead: then
+ * its own libunbound (resolver.h) is asked, by the same dns_query().
  */
 #ifndef SERVICE_DNS_H
 #define SERVICE_DNS_H

@@ -79,6 +79,17 @@ rdata_mx(struct span rdata, unsigned *preference_r, char host_r[RDATA_NAME_MAX])
 }
 
 bool
+rdata_tlsa(struct span rdata, struct rdata_tlsa *t_r)
+{
+	if (rdata.n < 4)
+		return false;
+	*t_r = (struct rdata_tlsa){ (unsigned char)rdata.p[0],
+		(unsigned char)rdata.p[1], (unsigned char)rdata.p[2],
+		{ rdata.p + 3, rdata.n - 3 } };
+	return true;
+}
+
+bool
 rdata_txt(struct span rdata, struct buf *out)
 {
 	struct span s;

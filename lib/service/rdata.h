@@ -34,6 +34,13 @@ MUST_USE bool rdata_name(struct span rdata, char name_r[RDATA_NAME_MAX]);
 MUST_USE bool rdata_mx(struct span rdata, unsigned *preference_r,
     char host_r[RDATA_NAME_MAX]);
 
+/* A TLSA record (RFC 6698, section 2.1); ->data points into it. */
+struct rdata_tlsa {
+	unsigned usage, selector, matching;
+	struct span data;
+};
+MUST_USE bool rdata_tlsa(struct span rdata, struct rdata_tlsa *t_r);
+
 /* Its character-strings, joined. */
 MUST_USE bool rdata_txt(struct span rdata, struct buf *out);
 

@@ -1,7 +1,8 @@
 /* What an expansion is made of: items on their way, and leaves. */
 #include "local/main/expand_build.h"
 
-#include "mail/address.h"
+#include "base/buf.h"
+#include "dict/keys.h"
 
 bool
 expand_has_been(const struct expand_node *n, enum expand_want source,
@@ -138,7 +139,7 @@ expand_take_apart(struct expand *x, struct expand_item *i, struct span local)
 		low[n++] = ascii_lower(local.p[k]);
 	}
 	i->local = i->base = (struct span){ low, n };
-	if (!address_split(i->local, x->c->delimiters, &i->base, &i->extension))
+	if (!keys_split(i->local, x->c->delimiters, &i->base, &i->extension))
 		i->extension = (struct span){ 0 };
 }
 

@@ -1,9 +1,9 @@
 #include "lookup/dnsd/client.h"
 
 #include "base/log.h"
-#include "lookup/dnsd/resolver.h"
 #include "net/channel.h"
 #include "service/msg.h"
+#include "service/resolver.h"
 #include "task/task.h"
 
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  * of mail.
  */
 #include "lookup/dnsd/client.h"
-#include "lookup/dnsd/resolver.h"
+#include "service/resolver.h"
 #include "service/service.h"
 
 enum {

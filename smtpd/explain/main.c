@@ -237,5 +237,5 @@ main(int argc, char **argv)
 	conf_free(c);
 	if (fflush(stdout) != 0)
 		explain_fail(EX_IOERR, "standard output: ", "write error");
-	return status;
+	return (int)status;
 }

@@ -53,6 +53,8 @@ def site(make_suite):
     (["postsuper", "-d", "A"], {"ALL"}, "-r"),
     (["postsuper", "-"], {"-e", "-f", "-S"}, "ALL"),
     (["postcat", "-"], {"-q", "-e"}, "ALL"),
+    (["posttls-finger", "-l", "d"], {"dane", "dane-only"}, "may"),
+    (["posttls-finger", "-"], {"-C", "-l"}, "dane"),
     (["postlock", "-l", "f"], {"fcntl", "flock"}, "dotlock"),
     (["postlog", "-p", ""], {"warn", "panic"}, "-t"),
     (["postrider", "re"], {"reload"}, "start"),
@@ -74,5 +76,5 @@ def test_it_is_installed_for_each_command(site):
     names = {p.name for p in there.iterdir()}
     assert names == {"postalias", "postcat", "postconf", "postexplain",
                      "postlock", "postlog", "postmap", "postqueue",
-                     "postrider", "postsuper"}
+                     "postrider", "postsuper", "posttls-finger"}
     assert all(p.read_text() == FILE.read_text() for p in there.iterdir())

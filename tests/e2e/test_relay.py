@@ -581,7 +581,7 @@ def test_lmtp_replies_that_lack_are_not_taken_for_granted(make_suite):
 @pytest.mark.parametrize("records, dsn, status, text", [
     ({}, "5.4.4", "bounced",
      "Host or domain name not found. Name service error for name=b.test "
-     "type=MX: Host not found"),
+     "type=AAAA: Host not found"),
     ({"b.test": "SERVFAIL"}, "4.4.3", "deferred",
      "Host or domain name not found. Name service error for name=b.test "
      "type=MX: Host not found, try again"),

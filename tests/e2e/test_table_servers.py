@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import dbservers
+from pki import PKI
 from suite import wait_for
 
 ROWS = [
@@ -66,6 +67,15 @@ def postgres():
 @pytest.fixture(scope="module")
 def mariadb():
     server = dbservers.MariaDB()
+    yield server
+    server.finish()
+
+
+@pytest.fixture(scope="module")
+def slapd_alone():
+    """One that knows its people already, and may be started anew."""
+    server = dbservers.Slapd()
+    server.add(PEOPLE)
     yield server
     server.finish()
 
@@ -364,6 +374,88 @@ def test_ldap_answers_as_with_postfix(asker, slapd):
     path = asker.file("bound", rest.format("wrong"))
     status, _, err = asker.ours(f"ldap:{path}", "ann@example.test")
     assert status == 1 and "Invalid credentials" in err
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    made = PKI(tmp_path_factory.mktemp("pki") / "ca")
+    for path in (made.path.parent.parent, made.path.parent, made.path):
+        path.chmod(0o755)
+    made.other = PKI(made.path / "other", "/CN=Somebody else").ca
+    return made
+
+
+def verify(asker, kind, text, pki, refused, key="x", value="yes\n"):
+    """It is asked under its issuer, and under another one it is not."""
+    good = asker.file(f"{kind}-tls", text.format(ca=pki.ca))
+    assert asker.ours(f"{kind}:{good}", key) == (0, value, "")
+    wrong = asker.file(f"{kind}-other", text.format(ca=pki.other))
+    status, out, err = asker.ours(f"{kind}:{wrong}", key)
+    # "Could not find out" is no "there is none", and says why.
+    assert (status, out) == (1, "") and "fatal: table" in err
+    assert refused in err, err
+
+
+def test_postgresql_shows_a_certificate(asker, postgres, pki):
+    postgres.show(pki)
+    postgres.sql("CREATE TABLE safe (v text); INSERT INTO safe VALUES ('yes');"
+                 "CREATE ROLE careful LOGIN PASSWORD 'secret';"
+                 "GRANT SELECT ON safe TO careful")
+    verify(asker, "pgsql",
+           f"hosts = postgresql://careful:secret@{postgres.addr}/mail"
+           "?sslmode=verify-full&sslrootcert={ca}\ndbname = mail\n"
+           "query = SELECT v FROM safe WHERE '%s' <> ''", pki,
+           "certificate verify failed")
+    # Who asks a server for TLS that has none is not served in the clear.
+    postgres.stop()
+    postgres.tls = ()
+    postgres.start()
+    path = asker.suite.etc / "pgsql-tls.cf"
+    status, _, err = asker.ours(f"pgsql:{path}", "x")
+    assert status == 1 and "server does not support SSL" in err
+
+
+def test_mariadb_shows_a_certificate(asker, mariadb, pki):
+    mariadb.show(pki)
+    mariadb.sql("CREATE TABLE safe (v text); INSERT INTO safe VALUES ('yes');"
+                "CREATE USER careful IDENTIFIED BY 'secret' REQUIRE SSL;"
+                "GRANT SELECT ON mail.safe TO careful")
+    verify(asker, "mysql",
+           f"hosts = inet:{mariadb.addr}:{mariadb.port}\nuser = careful\n"
+           "password = secret\ndbname = mail\ntls_CAfile = {ca}\n"
+           "tls_verify_cert = yes\n"
+           "query = SELECT v FROM safe WHERE '%s' <> ''", pki, "TLS")
+
+
+LDAP_ANN = ("search_base = dc=example,dc=test\nquery_filter = (mail=%s)\n"
+            "result_attribute = maildrop\n")
+
+
+def test_ldap_shows_a_certificate(asker, slapd_alone, pki):
+    slapd_alone.show(pki)
+    at = slapd_alone.addr
+    for how in (f"server_host = ldap://{at}:{slapd_alone.port}\n"
+                "start_tls = yes\n",
+                f"server_host = ldaps://{at}:{slapd_alone.tls_port}\n"):
+        verify(asker, "ldap", how + "version = 3\nbind = no\n"
+               "tls_require_cert = yes\ntls_ca_cert_file = {ca}\n" + LDAP_ANN,
+               pki, "TLS", "ann@example.test", "ann@drop.test\n")
+
+
+def test_ldap_knows_us_by_our_socket(asker, slapd_alone):
+    text = f"server_host = {slapd_alone.ldapi}\nversion = 3\nbind = sasl\n"
+    path = asker.file("sasl", text + LDAP_ANN)
+    assert asker.ours(f"ldap:{path}", "ann@example.test") == (
+        0, "ann@drop.test\n", "")
+    path = asker.file("sasl", text + "sasl_mechs = GSSAPI\n" + LDAP_ANN)
+    status, _, err = asker.ours(f"ldap:{path}", "ann@example.test")
+    assert status == 1 and "the only one is EXTERNAL" in err
+    # Over TCP nobody knows who we are.
+    path = asker.file("sasl", text.replace(
+        slapd_alone.ldapi, f"ldap://{slapd_alone.addr}:{slapd_alone.port}")
+        + LDAP_ANN)
+    status, _, err = asker.ours(f"ldap:{path}", "ann@example.test")
+    assert status == 1 and "SASL EXTERNAL" in err
 
 
 def test_memcached_keeps_what_the_backup_has(asker, memcached):

@@ -8,6 +8,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span rdata = { (const char *)data, size }, rest = rdata;
 	char name[RDATA_NAME_MAX], text[256];
+	struct rdata_tlsa tlsa;
 	unsigned preference;
 	struct buf b;
 
@@ -17,6 +18,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (rdata_mx(rdata, &preference, name))
 		must(preference <= UINT16_MAX);
+	if (rdata_tlsa(rdata, &tlsa)) {
+		must(tlsa.usage <= UINT8_MAX && tlsa.selector <= UINT8_MAX);
+		must(tlsa.data.n > 0 && tlsa.data.n == size - 3);
+	}
 	buf_init(&b, text, sizeof(text));
 	if (rdata_txt(rdata, &b))
 		must(b.n < size || size == 0);

@@ -172,30 +172,6 @@ the_domain_is_behind_the_last_at(void **state)
 	assert_false(address_cut(SPAN(""), &local, &domain));
 }
 
-static void
-extensions(void **state)
-{
-	struct span base, ext;
-
-	(void)state;
-	assert_true(address_split(SPAN("a+b-c"), SPAN("-+"), &base, &ext));
-	assert_span(base, SPAN("a"));
-	assert_span(ext, SPAN("b-c"));
-	assert_true(address_split(SPAN("a+"), SPAN("+"), &base, &ext));
-	assert_span(ext, SPAN(""));
-	assert_false(address_split(SPAN("+a"), SPAN("+"), &base, &ext));
-	assert_false(address_split(SPAN("a-b"), SPAN("+"), &base, &ext));
-	assert_false(address_split(SPAN("Owner-x"), SPAN("+-"), &base, &ext));
-	assert_false(address_split(SPAN("x-request"), SPAN("-"), &base, &ext));
-	assert_true(address_split(SPAN("owner-"), SPAN("-"), &base, &ext));
-	assert_true(address_split(SPAN("owner-x+y"), SPAN("+"), &base, &ext));
-	assert_span(base, SPAN("owner-x"));
-	assert_false(address_split(SPAN("\"a+b c\""), SPAN("+"), &base, &ext));
-	assert_false(address_split(SPAN("a-b"), SPAN(""), &base, &ext));
-	assert_false(
-	    address_split(SPAN("Mailer-Daemon"), SPAN("-"), &base, &ext));
-}
-
 int
 main(void)
 {
@@ -204,7 +180,6 @@ main(void)
 		TEST(the_canonical_form_stays_as_it_is),
 		TEST(lengths_have_an_end),
 		TEST(the_domain_is_behind_the_last_at),
-		TEST(extensions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

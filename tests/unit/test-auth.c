@@ -407,7 +407,7 @@ begin_authd(void)
 	assert_true(listener >= 0);
 	authd = (struct authd){
 		.settings = { "", 5, 60000, 100, 3600000, 1000, 15000, 600000,
-		    100 },
+		    100, 0, 0 },
 	};
 	snprintf(list, sizeof(list), "texthash:%s", users_path);
 	authd.users = users_open(list, &why);

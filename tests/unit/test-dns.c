@@ -2,8 +2,8 @@
 
 #include "base/sock.h"
 #include "lookup/dnsd/client.h"
-#include "lookup/dnsd/resolver.h"
 #include "service/dns.h"
+#include "service/resolver.h"
 #include "task/task.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,6 @@
 #include "tests/unit/test.h"
 
+#include "base/scan.h"
 #include "net/stream.h"
 #include "net/tls_private.h"
 #include "task/task.h"
@@ -29,6 +30,8 @@ enum {
 	GARBAGE
 };
 
+/* What the client wants, for more than one conversation; NULL: a name. */
+static const struct tls_want *client_wants;
 static struct cert ca, other_ca, one, two, slow;
 
 /* What each end is to do, and what came of it. */
@@ -184,8 +187,11 @@ talk(void *arg)
 	must(expect_line(s, SPAN("220 hello")));
 	buf_put(&s->out, SPAN("STARTTLS\r\n"));
 	must(expect_line(s, SPAN("220 go on")));
-	fx.client_result = stream_starttls(s, fx.client, fx.host,
-	    task_after(60000), &fx.client_facts);
+	fx.client_result = client_wants
+	    ? stream_starttls_wanting(s, fx.client, client_wants,
+		  task_after(60000), &fx.client_facts)
+	    : stream_starttls(s, fx.client, fx.host, task_after(60000),
+		  &fx.client_facts);
 	if (fx.client_result != STREAM_OK)
 		return;
 	buf_put(&s->out, SPAN("under TLS\r\nand again\r\n"));
@@ -356,6 +362,98 @@ a_certificate_of_another_name_or_issuer_is_not_verified(void **state)
 	    "192.0.2.1", 0);
 	assert_true(fx.client_facts.trusted);
 	assert_false(fx.client_facts.verified);
+}
+
+/* The bytes of "AA:BB". */
+static struct span
+bytes_of(const char *print, char *bytes)
+{
+	size_t n = 0;
+
+	for (const char *p = print; *p; p += p[2] ? 3 : 2)
+		bytes[n++] = (char)(hex_value(p[0]) << 4 | hex_value(p[1]));
+	return (struct span){ bytes, n };
+}
+
+static void
+what_is_wanted_of_a_server_decides_whether_it_is_verified(void **state)
+{
+	static const struct span here = SPAN_INIT("one.test");
+	static const struct span below = SPAN_INIT(".test");
+	static const struct span there = SPAN_INIT("two.test");
+	static char print[32], other[32];
+	const struct tls_record leaf = { 3, 0, 1, { print, 32 } };
+	const struct tls_record stranger = { 3, 0, 1, { other, 32 } };
+	const struct tls_record own = { 3, 0, TLS_MATCHING_OWN, { print, 32 } };
+	const struct {
+		struct tls_want want;
+		bool with_ca;
+		bool verified;
+	} rows[] = {
+		{ { .names = &here, .names_n = 1 }, true, true },
+		{ { .names = &below, .names_n = 1 }, true, true },
+		{ { .names = &there, .names_n = 1 }, true, false },
+		{ { .names = &here, .names_n = 1 }, false, false },
+		{ { .names = NULL }, true, true },
+		/* A record needs no issuer, and one that is no match has none. */
+		{ { .records = &leaf, .records_n = 1 }, false, true },
+		{ { .records = &own, .records_n = 1 }, false, true },
+		{ { .records = &leaf,
+		      .records_n = 1,
+		      .names = &there,
+		      .names_n = 1 },
+		    false, true },
+		{ { .records = &stranger, .records_n = 1 }, true, false },
+	};
+
+	(void)state;
+	converse(make_server(paths[ONE]), make_client(paths[CA], NULL),
+	    "one.test", 0);
+	bytes_of(fx.client_facts.fingerprint, print);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		client_wants = &rows[i].want;
+		converse(make_server(paths[ONE]),
+		    make_client(paths[rows[i].with_ca ? CA : OTHER_CA], NULL),
+		    NULL, 0);
+		if (fx.client_facts.trusted != rows[i].verified)
+			print_error("row %zu\n", i);
+		assert_true(fx.ok);
+		assert_int_equal(fx.client_facts.trusted, rows[i].verified);
+	}
+	client_wants = NULL;
+}
+
+static void
+a_record_has_to_be_as_long_as_its_digest(void **state)
+{
+	static const struct {
+		struct tls_record record;
+		bool usable;
+	} rows[] = {
+		{ { 3, 1, 1, SPAN_INIT("0123456789abcdef0123456789abcdef") },
+		    true },
+		{ { 2, 0, TLS_MATCHING_OWN,
+		      SPAN_INIT("0123456789abcdef0123456789abcdef") },
+		    true },
+		{ { 3, 1, 2, SPAN_INIT("0123456789abcdef0123456789abcdef") },
+		    false },
+		{ { 3, 1, 1, SPAN_INIT("short") }, false },
+		{ { 1, 1, 1, SPAN_INIT("0123456789abcdef0123456789abcdef") },
+		    false },
+		{ { 3, 2, 1, SPAN_INIT("0123456789abcdef0123456789abcdef") },
+		    false },
+		{ { 3, 1, 9, SPAN_INIT("0123456789abcdef0123456789abcdef") },
+		    false },
+		{ { 2, 0, 0, SPAN_INIT("no certificate") }, false },
+		{ { 2, 1, 0, SPAN_INIT("no key") }, false },
+	};
+	struct tls *client = make_client(NULL, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_int_equal(tls_record_is_usable(&rows[i].record, client),
+		    rows[i].usable);
+	tls_free(client);
 }
 
 static void
@@ -981,6 +1079,9 @@ main(void)
 		cmocka_unit_test(the_facts_are_what_postfix_logs),
 		cmocka_unit_test(
 		    a_certificate_of_another_name_or_issuer_is_not_verified),
+		cmocka_unit_test(
+		    what_is_wanted_of_a_server_decides_whether_it_is_verified),
+		cmocka_unit_test(a_record_has_to_be_as_long_as_its_digest),
 		cmocka_unit_test(a_name_chooses_a_certificate),
 		cmocka_unit_test(long_keys_sign_in_offload),
 		cmocka_unit_test(another_protocol_by_alpn_is_refused),

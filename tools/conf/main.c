@@ -34,6 +34,9 @@ static const char help[] =
     "  -T MODE     compile-version, run-version, public-key-algorithms\n"
     "More in postconf(1); all parameters in postconf(5).\n";
 
+static void tell(const char *level, const char *fmt, va_list args)
+    PRINTF_LIKE(2, 0);
+
 static void
 tell(const char *level, const char *fmt, va_list args)
 {

@@ -47,6 +47,9 @@ static const char help_postalias[] =
 
 static const char *program = "postmap";
 
+static void say(const char *level, const char *fmt, va_list args)
+    PRINTF_LIKE(2, 0);
+
 static void
 say(const char *level, const char *fmt, va_list args)
 {

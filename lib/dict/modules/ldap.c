@@ -66,6 +66,21 @@ fail(const char *what, int r, struct why *why)
 	return false;
 }
 
+/* The same with what the library has to say of this connection: why TLS failed. */
+static bool
+fail_there(const struct server *s, const char *what, int r, struct why *why)
+{
+	char *more = NULL;
+	bool is_known;
+
+	(void)ldap_get_option(s->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
+	is_known = more && *more && *more != '('; /* "(unknown error code)" */
+	why_set(why, EIO, NULL, 0, "%s: %s%s%s%s", what, ldap_err2string(r),
+	    is_known ? " (" : "", is_known ? more : "", is_known ? ")" : "");
+	ldap_memfree(more);
+	return false;
+}
+
 static void
 close_it(void *conn)
 {
@@ -142,8 +157,36 @@ set_options(struct server *s, const struct server_target *t)
 	return r == LDAP_SUCCESS ? set_tls(s, t) : r;
 }
 
+/*
+ * Who we are is known from elsewhere: from the socket of ldapi, or from our
+ * certificate. Other mechanisms of SASL would ask for more than a table says.
+ */
+static bool
+bind_external(struct server *s, const struct server_target *t, struct why *why)
+{
+	const char *mechs = text_of(t, "sasl_mechs", "EXTERNAL");
+	char *copy;
+	struct berval authz;
+	int r;
+
+	if (!span_ieq(span_str(mechs), SPAN("EXTERNAL"))) {
+		why_set(why, EINVAL, NULL, 0,
+		    "sasl_mechs = %s: with bind = sasl the only one is "
+		    "EXTERNAL",
+		    mechs);
+		return false;
+	}
+	copy = strdup(text_of(t, "sasl_authz_id", ""));
+	must(copy);
+	authz = (struct berval){ .bv_val = copy, .bv_len = strlen(copy) };
+	r = ldap_sasl_bind_s(s->ld, NULL, "EXTERNAL", &authz, NULL, NULL, NULL);
+	free(copy);
+	return r == LDAP_SUCCESS ||
+	    fail_there(s, "bind by SASL EXTERNAL", r, why);
+}
+
 static int
-bind_to(struct server *s, const struct server_target *t)
+bind_simply(struct server *s, const struct server_target *t)
 {
 	const char *how = text_of(t, "bind", "yes");
 	const char *dn = text_of(t, "bind_dn", "");
@@ -182,13 +225,24 @@ connect_to(struct server *s, const struct server_target *t, struct why *why)
 		r = set_options(s, t);
 	if (r != LDAP_SUCCESS)
 		return fail("options", r, why);
+	/* Not as late as the first search, which would not know why it failed. */
+	r = ldap_connect(s->ld);
+	if (r != LDAP_SUCCESS)
+		/* The library does not tell the one from the other. */
+		return fail_there(s,
+		    strncmp(uri, "ldaps:", 6) == 0
+			? "connect, or a TLS certificate that is not valid"
+			: "connect",
+		    r, why);
 	if (is_yes(t->get(t->config, "start_tls"))) {
 		r = ldap_start_tls_s(s->ld, NULL, NULL);
 		if (r != LDAP_SUCCESS)
-			return fail("STARTTLS", r, why);
+			return fail_there(s, "STARTTLS", r, why);
 	}
-	r = bind_to(s, t);
-	return r == LDAP_SUCCESS || fail("bind", r, why);
+	if (span_ieq(span_str(text_of(t, "bind", "yes")), SPAN("sasl")))
+		return bind_external(s, t, why);
+	r = bind_simply(s, t);
+	return r == LDAP_SUCCESS || fail_there(s, "bind", r, why);
 }
 
 static void *
@@ -352,9 +406,10 @@ dict_ldap_open(void)
 {
 	static const char *const params[] = { "server_port", "version",
 		"timeout", "dereference", "chase_referrals", "bind", "bind_dn",
-		"bind_pw", "start_tls", "tls_ca_cert_file", "tls_ca_cert_dir",
-		"tls_cert", "tls_key", "tls_cipher_suite", "tls_require_cert",
-		NULL };
+		"bind_pw", "sasl_mechs", "sasl_authz_id", "sasl_realm",
+		"sasl_minssf", "start_tls", "tls_ca_cert_file",
+		"tls_ca_cert_dir", "tls_cert", "tls_key", "tls_cipher_suite",
+		"tls_require_cert", NULL };
 	static const struct ldap_driver driver = {
 		.link = { open_it, close_it, params },
 		.search = search,

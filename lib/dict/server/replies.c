@@ -38,15 +38,6 @@ ask_socketmap(struct buf *out, struct span name, struct span key)
 	buf_put(out, SPAN(","));
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* False: what follows a % is no byte. */
 static bool
 unquote(struct span in, struct buf *out)
@@ -55,8 +46,8 @@ unquote(struct span in, struct buf *out)
 		char c = in.p[i];
 
 		if (c == '%') {
-			int high = i + 1 < in.n ? hex_digit(in.p[i + 1]) : -1;
-			int low = i + 2 < in.n ? hex_digit(in.p[i + 2]) : -1;
+			int high = i + 1 < in.n ? hex_value(in.p[i + 1]) : -1;
+			int low = i + 2 < in.n ? hex_value(in.p[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return false;

@@ -1,4 +1,4 @@
-#include "lookup/dnsd/resolver.h"
+#include "service/resolver.h"
 
 #include "base/list.h"
 #include "base/log.h"
@@ -163,6 +163,8 @@ translate(int err, const struct ub_result *r)
 	d.secure = r->secure;
 	d.ttl = r->ttl > 0 ? (uint32_t)r->ttl : 0;
 	d.name = span_str(r->canonname ? r->canonname : r->qname);
+	if (d.name.n > 1 && d.name.p[d.name.n - 1] == '.')
+		d.name.n--; /* as names are written everywhere else */
 	d.n = r->havedata ? count_of(r) : 0;
 	d.rdata = r->data;
 	d.rdata_n = r->len;

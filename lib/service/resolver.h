@@ -6,8 +6,8 @@
  * validates where it has a trust anchor. A question ends at the latest after
  * RESOLVER_MS: a name server that is dead is told of sooner than by libunbound.
  */
-#ifndef LOOKUP_DNSD_RESOLVER_H
-#define LOOKUP_DNSD_RESOLVER_H
+#ifndef SERVICE_RESOLVER_H
+#define SERVICE_RESOLVER_H
 
 #include "base/why.h"
 #include "service/dns.h"
