@@ -5,162 +5,83 @@
  */
 #include "master/check/check.h"
 
-#include "base/clock.h"
 #include "base/scan.h"
-#include "master/check/dnsreply.h"
 #include "master/dirs.h"
+#include "service/resolver.h"
+#include "task/task.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-	SERVERS_MAX = 8,
-	TRIES = 2,
-	PATIENCE = 2000, /* ms for an answer */
-	PACKET_MAX = 65535,
-	DNS_PORT = 53,
+	PATIENCE = 10 * 1000, /* ms for an answer */
+	ANSWER_MAX = 1 << 20,
 };
 
-static struct addr servers[SERVERS_MAX];
-static size_t servers_n;
+/* What there is of a name, and if that is nothing, in words. */
+struct answer {
+	bool found;
+	const char *words;
+	char text[512];
+};
 
 static void
-add_server(struct span text)
+set_words(struct answer *a, enum dns_result r, const struct why *why)
 {
-	struct span address = span_cut(&text, '@');
-	uint64_t port = DNS_PORT;
-	struct addr a;
-
-	if (servers_n == SERVERS_MAX || !addr_parse(address, &a) ||
-	    (text.n > 0 && !take_number(&text, UINT16_MAX, &port)))
-		return;
-	a.port = (uint16_t)port;
-	servers[servers_n++] = a;
-}
-
-static void
-read_resolv_conf(void)
-{
-	FILE *f = fopen("/etc/resolv.conf", "re");
-	char line[512];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		struct span s = span_str(line), word;
-
-		s = trim_white(s);
-		if (take_word(&s, &word) && span_eq(word, SPAN("nameserver"))) {
-			take_blanks(&s);
-			add_server(s);
-		}
-	}
-	if (f)
-		fclose(f);
-}
-
-static void
-find_servers(const struct checkup *k)
-{
-	struct check_value v = check_value_of(k, "dns_servers");
-	struct span rest = span_str(v.text), element;
-
-	while (conf_list_next(&rest, &element))
-		add_server(element);
-	if (!*v.text)
-		read_resolv_conf();
-}
-
-/* Until the time is over; what is for others is not heard. */
-static enum dnsreply
-wait_reply(int fd, uint16_t id, uint16_t type)
-{
-	static char packet[PACKET_MAX];
-	int64_t end = clock_mono() + PATIENCE;
-
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = end - clock_mono();
-		enum dnsreply r;
-		ssize_t n;
-
-		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
-			return DNSREPLY_TEMPFAIL;
-		n = recv(fd, packet, sizeof(packet), 0);
-		if (n < 0)
-			return DNSREPLY_TEMPFAIL;
-		r = dnsreply_read((struct span){ packet, (size_t)n }, id, type);
-		if (r != DNSREPLY_FOREIGN)
-			return r;
-	}
-}
-
-static enum dnsreply
-ask_server(const struct addr *a, struct span name, uint16_t type)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(a, &sa);
-	int fd = socket(a->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	enum dnsreply r = DNSREPLY_TEMPFAIL;
-	char query[DNSREPLY_QUERY_MAX];
-	struct buf b;
-	uint16_t id;
-
-	buf_init(&b, query, sizeof(query));
-	if (fd >= 0 && getrandom(&id, sizeof(id), 0) == sizeof(id) &&
-	    dnsreply_ask(&b, id, name, type) &&
-	    connect(fd, (struct sockaddr *)&sa, len) == 0 &&
-	    send(fd, b.p, b.n, 0) == (ssize_t)b.n)
-		r = wait_reply(fd, id, type);
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
-static enum dnsreply
-ask(struct span name, uint16_t type)
-{
-	enum dnsreply r = DNSREPLY_TEMPFAIL;
-
-	for (size_t i = 0; i < TRIES * servers_n && r == DNSREPLY_TEMPFAIL; i++)
-		r = ask_server(&servers[i % servers_n], name, type);
-	return r;
-}
-
-static enum dnsreply
-ask_addresses(struct span name)
-{
-	enum dnsreply a = ask(name, DNSREPLY_A);
-	enum dnsreply aaaa;
-
-	if (a == DNSREPLY_FOUND || a == DNSREPLY_ABSENT)
-		return a;
-	aaaa = ask(name, DNSREPLY_AAAA);
-	return aaaa == DNSREPLY_NODATA ? a : aaaa;
-}
-
-static const char *
-words_of(enum dnsreply r)
-{
+	a->found = r == DNS_FOUND;
 	switch (r) {
-	case DNSREPLY_FOUND:
-		return "is there";
-	case DNSREPLY_NO_MAIL:
-		return "takes no mail (a null MX)";
-	case DNSREPLY_NODATA:
-		return "has no such record";
-	case DNSREPLY_ABSENT:
-		return "there is no such name";
-	case DNSREPLY_TEMPFAIL:
-	case DNSREPLY_FOREIGN:
+	case DNS_FOUND:
+		break;
+	case DNS_ABSENT:
+		a->words = "there is no such name";
+		break;
+	case DNS_NODATA:
+		a->words = "has no such record";
+		break;
+	case DNS_TEMPFAIL:
+	case DNS_CANCELLED:
+		snprintf(a->text, sizeof(a->text), "%s", why->text);
+		a->words = a->text;
 		break;
 	}
-	return "no name server could say";
+}
+
+static void
+ask_addresses(struct span name, struct answer *answer_r)
+{
+	struct arena *a CLEANUP(arena_freep) = arena_new(ANSWER_MAX);
+	struct addr *list;
+	struct why why;
+	size_t n;
+	bool secure;
+	enum dns_result r = dns_addrs(a, name, DNS_IPV4 | DNS_IPV6,
+	    task_after(PATIENCE), &list, &n, &secure, &why);
+
+	set_words(answer_r, r, &why);
+}
+
+/* Mail for a domain goes to its MX, or to its own address. */
+static void
+ask_domain(struct span name, struct answer *answer_r)
+{
+	struct arena *a CLEANUP(arena_freep) = arena_new(ANSWER_MAX);
+	struct dns_mx *list;
+	struct why why;
+	size_t n;
+	bool secure;
+	enum dns_result r = dns_mx(a, name, task_after(PATIENCE), &list, &n,
+	    &secure, &why);
+
+	set_words(answer_r, r, &why);
+	if (r == DNS_NODATA)
+		ask_addresses(name, answer_r);
+	if (r == DNS_FOUND && n == 1 && list[0].host[0] == '\0')
+		*answer_r = (struct answer){
+			.words = "takes no mail (a null MX)",
+		};
 }
 
 static bool
@@ -178,25 +99,16 @@ static void
 check_host(struct checkup *k)
 {
 	struct check_value v = check_value_of(k, "myhostname");
-	enum dnsreply r;
+	struct answer answer;
 
 	if (is_localhost(span_str(v.text)))
 		return;
-	r = ask_addresses(span_str(v.text));
-	if (r != DNSREPLY_FOUND)
+	ask_addresses(span_str(v.text), &answer);
+	if (!answer.found)
 		check_tell(k, CHECK_WARNING, &v,
 		    "%s: has no address in DNS: %s; others refuse mail from "
 		    "who calls himself so",
-		    v.text, words_of(r));
-}
-
-/* Mail for a domain goes to its MX, or to its own address. */
-static enum dnsreply
-ask_domain(struct span name)
-{
-	enum dnsreply r = ask(name, DNSREPLY_MX);
-
-	return r == DNSREPLY_NODATA ? ask_addresses(name) : r;
+		    v.text, answer.words);
 }
 
 /* "[host]:port" or "domain:port". */
@@ -206,18 +118,21 @@ check_relayhost(struct checkup *k)
 	struct check_value v = check_value_of(k, "relayhost");
 	struct span rest = span_str(v.text), name;
 	bool is_host = take_char(&rest, '[');
+	struct answer answer;
 	struct addr a;
-	enum dnsreply r;
 
 	name = span_cut(&rest, is_host ? ']' : ':');
 	if (name.n == 0 || addr_parse(name, &a) || is_localhost(name))
 		return;
-	r = is_host ? ask_addresses(name) : ask_domain(name);
-	if (r != DNSREPLY_FOUND)
+	if (is_host)
+		ask_addresses(name, &answer);
+	else
+		ask_domain(name, &answer);
+	if (!answer.found)
 		check_tell(k, CHECK_ERROR, &v,
 		    "%.*s: cannot be found in DNS: %s; all mail for other "
 		    "machines would wait for it",
-		    (int)name.n, name.p, words_of(r));
+		    (int)name.n, name.p, answer.words);
 }
 
 static void
@@ -227,40 +142,57 @@ check_own_domains(struct checkup *k, const char *class)
 	struct span rest = span_str(v.text), name;
 
 	while (conf_list_next(&rest, &name)) {
-		enum dnsreply r;
+		struct answer answer;
 
 		if (is_localhost(name) || memchr(name.p, ':', name.n) ||
 		    memchr("!/.[", *name.p, 4))
 			continue;
-		r = ask_domain(name);
-		if (r != DNSREPLY_FOUND)
+		ask_domain(name, &answer);
+		if (!answer.found)
 			check_tell(k, CHECK_WARNING, &v,
 			    "%.*s: nobody can find who takes its mail: %s; it "
 			    "needs an MX record",
-			    (int)name.n, name.p, words_of(r));
+			    (int)name.n, name.p, answer.words);
 	}
 }
 
-_Noreturn static void
-ask_all(struct checkup *k)
+/* The first task. */
+static void
+ask_all(void *checkup)
 {
+	struct checkup *k = checkup;
+
+	if (!task_spawn(resolver_serve, NULL, "libunbound"))
+		die("no memory for a task");
+	check_host(k);
+	check_relayhost(k);
+	check_own_domains(k, "mydestination");
+	check_own_domains(k, "virtual_mailbox_domains");
+	check_own_domains(k, "virtual_alias_domains");
+	task_cancel_others();
+}
+
+/* Which name servers there are is read while all may be read. */
+_Noreturn static void
+be_child(struct checkup *k)
+{
+	struct resolver_conf c = {
+		.servers = check_value_of(k, "dns_servers").text,
+		.resolv_conf = check_value_of(k, "dns_resolv_conf_file").text,
+		.trust_anchors = "", /* what is there counts, not if it is so */
+	};
 	struct privs net;
 	struct why why;
 
 	k->errors = 0;
-	if (dirs_user(k->conf, "net_owner", &net, &why) < 0 ||
+	if (resolver_init(&c, &why) < 0 ||
+	    dirs_user(k->conf, "net_owner", &net, &why) < 0 ||
 	    privs_drop(&net, &why) < 0) {
-		check_say(k, CHECK_ERROR, "%s", why.text);
-	} else if (servers_n == 0) {
-		check_say(k, CHECK_ERROR,
-		    "there is no name server in dns_servers or "
-		    "/etc/resolv.conf");
+		check_say(k, CHECK_ERROR, "DNS names cannot be asked for: %s",
+		    why.text);
 	} else {
-		check_host(k);
-		check_relayhost(k);
-		check_own_domains(k, "mydestination");
-		check_own_domains(k, "virtual_mailbox_domains");
-		check_own_domains(k, "virtual_alias_domains");
+		task_run(ask_all, k);
+		resolver_fini();
 	}
 	fflush(stdout);
 	_exit(k->errors > UINT8_MAX ? UINT8_MAX : (int)k->errors);
@@ -274,11 +206,10 @@ check_dns(struct checkup *k)
 
 	if (!k->asks_dns)
 		return;
-	find_servers(k);
 	fflush(stdout);
 	child = fork();
 	if (child == 0)
-		ask_all(k);
+		be_child(k);
 	if (child < 0 || waitpid(child, &status, 0) != child ||
 	    !WIFEXITED(status))
 		check_say(k, CHECK_ERROR, "DNS names could not be asked for");

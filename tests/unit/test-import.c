@@ -1,7 +1,6 @@
 #include "tests/unit/test.h"
 
 #include "base/arena.h"
-#include "master/check/dnsreply.h"
 #include "master/import/dovecot.h"
 
 enum {
@@ -127,69 +126,6 @@ sections_are_not_without_end(void **state)
 	assert_string_equal(why.text, "f:1: too many sections in sections");
 }
 
-#define HEAD "\x12\x34\x81\x80\0\1\0\1\0\0\0\0\1a\4test\0"
-#define MX "\0\x0f\0\1"
-#define RECORD "\xc0\x0c\0\x0f\0\1\0\0\0\1"
-
-static void
-an_answer_says_whether_there_is_one(void **state)
-{
-	static const struct {
-		struct span packet;
-		enum dnsreply says;
-	} rows[] = {
-		{ SPAN_INIT(HEAD MX RECORD "\0\5\0\1\1b\0"), DNSREPLY_FOUND },
-		{ SPAN_INIT(HEAD MX RECORD "\0\3\0\1\0"), DNSREPLY_NO_MAIL },
-		{ SPAN_INIT(HEAD MX RECORD "\0\7\0\1\1b\0"), DNSREPLY_NODATA },
-		{ SPAN_INIT(HEAD MX), DNSREPLY_NODATA },
-		{ SPAN_INIT(HEAD "\0\1\0\1"), DNSREPLY_FOREIGN },
-		{ SPAN_INIT("\x12\x35\x81\x80\0\1\0\1\0\0\0\0\1a\4test\0" MX),
-		    DNSREPLY_FOREIGN },
-		{ SPAN_INIT("\x12\x34\x01\x80\0\1\0\1\0\0\0\0\1a\4test\0" MX),
-		    DNSREPLY_FOREIGN },
-		{ SPAN_INIT("\x12\x34\x81\x83\0\1\0\0\0\0\0\0\1a\4test\0" MX),
-		    DNSREPLY_ABSENT },
-		{ SPAN_INIT("\x12\x34\x81\x82\0\1\0\0\0\0\0\0\1a\4test\0" MX),
-		    DNSREPLY_TEMPFAIL },
-		{ SPAN_INIT(""), DNSREPLY_FOREIGN },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct span part = rows[i].packet;
-
-		assert_int_equal(dnsreply_read(guarded(part), 0x1234,
-				     DNSREPLY_MX),
-		    rows[i].says);
-		while (
-		    part.n-- > 0) /* cut off anywhere, it is read no further */
-			(void)!dnsreply_read(guarded(part), 0x1234,
-			    DNSREPLY_MX);
-	}
-}
-
-#define LABEL_OF_64 \
-	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-static void
-a_question_is_for_a_name(void **state)
-{
-	static const char *const none[] = { "", ".", "a..b", LABEL_OF_64 ".b" };
-	char bytes[DNSREPLY_QUERY_MAX];
-	struct buf b;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(none); i++) {
-		buf_init(&b, bytes, sizeof(bytes));
-		assert_false(
-		    dnsreply_ask(&b, 1, span_str(none[i]), DNSREPLY_A));
-	}
-	buf_init(&b, bytes, sizeof(bytes));
-	assert_true(dnsreply_ask(&b, 0x1234, SPAN("a.test."), DNSREPLY_MX));
-	assert_true(span_eq(buf_span(&b),
-	    SPAN("\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\4test\0" MX)));
-}
-
 static int
 set_up(void **state)
 {
@@ -216,8 +152,6 @@ main(void)
 		cmocka_unit_test(a_name_may_be_the_sum_of_names),
 		cmocka_unit_test(what_is_none_has_its_line),
 		cmocka_unit_test(sections_are_not_without_end),
-		cmocka_unit_test(an_answer_says_whether_there_is_one),
-		cmocka_unit_test(a_question_is_for_a_name),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
