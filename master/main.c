@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/scan.h"
 #include "base/sock.h"
+#include "conf/environment.h"
 #include "master/control.h"
 #include "master/pidfile.h"
 #include "master/services.h"
@@ -63,28 +64,6 @@ static struct {
 	bool reload_wanted;
 	struct bell hangup;
 } own = { .ready = -1, .signals = -1, .control = -1 };
-
-/* What children may inherit from whoever started us. */
-static void
-clean_environment(void)
-{
-	static const char *const kept[] = { "TZ", "ASAN_OPTIONS",
-		"UBSAN_OPTIONS", "LSAN_OPTIONS" };
-	char *values[COUNT_OF(kept)];
-
-	for (size_t i = 0; i < COUNT_OF(kept); i++) {
-		const char *v = getenv(kept[i]);
-
-		values[i] = v ? strdup(v) : NULL;
-	}
-	clearenv();
-	must(setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1) == 0);
-	for (size_t i = 0; i < COUNT_OF(kept); i++) {
-		if (values[i])
-			must(setenv(kept[i], values[i], 1) == 0);
-		free(values[i]);
-	}
-}
 
 static void
 raise_limits(void)
@@ -263,6 +242,7 @@ reload(void)
 	log_info("reload -- version %s, configuration %s",
 	    p->params.mail_version, own.dir);
 	own.plan = p;
+	environment_import(p->conf);
 	services_apply(p);
 	sockets_close_others(p);
 	plan_free(old);
@@ -402,9 +382,10 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	}
 	systemd_take();
-	clean_environment();
+	/* Whoever reads main.cf reads this one. */
+	must(setenv("MAIL_CONFIG", own.dir, 1) == 0);
+	environment_clean("");
 	umask(022);
-	tzset();
 	raise_limits();
 	block_signals();
 	open_clock();
@@ -414,6 +395,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "postrider: %s\n", why.text);
 		return EX_CONFIG;
 	}
+	environment_import(own.plan->conf);
 	log_init(own.plan->params.syslog_name, "master", own.setup.log_in);
 	task_run(run, NULL);
 	unlink("private/master");

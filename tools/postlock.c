@@ -8,6 +8,7 @@
 #include "base/filelock.h"
 #include "base/help.h"
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "tools/say.h"
 
 #include <errno.h>
@@ -161,7 +162,7 @@ static void
 read_params(const char *dir, struct params *p)
 {
 	struct why why;
-	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(dir, &why);
 
 	if (!c || conf_get_struct(c, fields, COUNT_OF(fields), p, &why) < 0)
 		say_fatal(EX_TEMPFAIL, "%s", why.text);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/scan.h"
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "dict/dict.h"
 #include "tools/maps/postmap.h"
 
@@ -262,7 +263,7 @@ static struct conf *
 load_conf(struct options *o)
 {
 	struct why why;
-	struct conf *c = conf_load(conf_find_dir(o->dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(o->dir, &why);
 	if (!c || dict_configure(c, &why) < 0)
 		postmap_fatal("%s", why.text);
 	dict_use_conf(c);
