@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/scan.h"
 #include "base/sock.h"
+#include "conf/compat.h"
 #include "conf/environment.h"
+#include "conf/params.h"
 #include "master/control.h"
 #include "master/pidfile.h"
 #include "master/services.h"
@@ -222,6 +224,32 @@ tell_ready(void)
 }
 
 static void
+count_old_default(const struct param *p, void *arg)
+{
+	struct buf *b = arg;
+
+	if (p->state == PARAM_WORKS && compat_default(own.plan->conf, p->name))
+		buf_putf(b, "%s%s", b->n ? ", " : "", p->name);
+}
+
+static void
+tell_old_defaults(void)
+{
+	char text[512];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	param_each(count_old_default, &b);
+	if (b.n == 0)
+		return;
+	log_warning("using backwards-compatible default settings: %.*s",
+	    (int)b.n, b.p);
+	log_warning("To disable backwards compatibility use \"postconf "
+		    "compatibility_level=%s\" and \"postrider reload\"",
+	    param_find(SPAN("compatibility_level"))->fallback);
+}
+
+static void
 reload(void)
 {
 	struct plan *old = own.plan;
@@ -243,6 +271,7 @@ reload(void)
 	    p->params.mail_version, own.dir);
 	own.plan = p;
 	environment_import(p->conf);
+	tell_old_defaults();
 	services_apply(p);
 	sockets_close_others(p);
 	plan_free(old);
@@ -322,6 +351,7 @@ run(void *arg)
 	services_init(&own.setup);
 	log_info("daemon started -- version %s, configuration %s",
 	    own.plan->params.mail_version, own.dir);
+	tell_old_defaults();
 	if (geteuid() != 0)
 		log_info("started by an ordinary user, who is all users of the "
 			 "suite");
