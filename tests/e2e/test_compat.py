@@ -13,7 +13,8 @@ def old(make_suite):
     def make(unset=(), **params):
         suite = make_suite(mydomain="example.test", mydestination="here.test",
                            smtpd_reject_unlisted_recipient="no",
-                           service_workers=1, **{"compatibility_level": "0"} | params)
+                           service_workers=1,
+                           **{"compatibility_level": "0"} | params)
         for name in unset:
             del suite.params[name]
         return suite.start()
@@ -72,7 +73,8 @@ def test_a_client_of_the_network(old):
 def test_the_beginning_tells_which_there_are(old):
     suite = old(append_dot_mydomain="yes", unset=["mynetworks"])
     suite.log.wait("^warning: using backwards-compatible default settings: "
-                   "mynetworks_style, relay_domains$", "master")
+                   "mynetworks_style, relay_domains, smtputf8_enable$",
+                   "master")
     suite.log.wait('To disable backwards compatibility use "postconf '
                    'compatibility_level=3.6"', "master")
     suite.send("Subject: x\r\n\r\n", sender="bob@client")

@@ -59,6 +59,5 @@ const char *expand_value(const struct request *r, const struct files *f,
 
 /* "name":"value" of an object; the first one begins it. */
 void json_pair(bool first, const char *name, const char *value);
-void json_string(const char *s);
 
 #endif
