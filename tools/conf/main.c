@@ -31,7 +31,7 @@ static const char help[] =
     "  -e, -#, -X  sets (NAME=VALUE alone does, too), puts a # before, removes\n"
     "  -M, -F, -P  lines of master.cf, their fields, their parameters (-o)\n"
     "  -m, -l      types of tables; ways to lock a mailbox\n"
-    "  -a, -A      types of SASL of the server; of the client\n"
+    "  -a, -A      the type of SASL of the server; of the client\n"
     "  -b, -t      texts of reports to senders, as they read; as they are written\n"
     "  -T MODE     compile-version, run-version, public-key-algorithms\n"
     "More in postconf(1); all parameters in postconf(5).\n";
