@@ -55,6 +55,10 @@ daemon_start(const struct daemon *d, const struct daemon_setup *setup,
 	add_number(sp, "-g", d->generation, numbers[1]);
 	add_number(sp, "-w", d->column, numbers[2]);
 	add_number(sp, "-m", p->maxproc, numbers[3]);
+	if (d->stressed) {
+		spawn_arg(sp, "-o");
+		spawn_arg(sp, "stress=yes");
+	}
 	for (size_t i = 0; i < p->overrides_n; i++) {
 		spawn_arg(sp, "-o");
 		spawn_arg(sp, p->overrides[i]);

@@ -24,6 +24,7 @@ struct daemon {
 	int limits;
 	unsigned generation;
 	unsigned column;
+	bool stressed;
 };
 
 /* Starts it; its sockets are open. Returns 0 and its pid, or -errno. */

@@ -10,6 +10,9 @@
 #include "base/log.h"
 #include "base/scan.h"
 #include "base/sock.h"
+#include "conf/compat.h"
+#include "conf/environment.h"
+#include "conf/params.h"
 #include "master/control.h"
 #include "master/pidfile.h"
 #include "master/services.h"
@@ -63,28 +66,6 @@ static struct {
 	bool reload_wanted;
 	struct bell hangup;
 } own = { .ready = -1, .signals = -1, .control = -1 };
-
-/* What children may inherit from whoever started us. */
-static void
-clean_environment(void)
-{
-	static const char *const kept[] = { "TZ", "ASAN_OPTIONS",
-		"UBSAN_OPTIONS", "LSAN_OPTIONS" };
-	char *values[COUNT_OF(kept)];
-
-	for (size_t i = 0; i < COUNT_OF(kept); i++) {
-		const char *v = getenv(kept[i]);
-
-		values[i] = v ? strdup(v) : NULL;
-	}
-	clearenv();
-	must(setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1) == 0);
-	for (size_t i = 0; i < COUNT_OF(kept); i++) {
-		if (values[i])
-			must(setenv(kept[i], values[i], 1) == 0);
-		free(values[i]);
-	}
-}
 
 static void
 raise_limits(void)
@@ -243,6 +224,32 @@ tell_ready(void)
 }
 
 static void
+count_old_default(const struct param *p, void *arg)
+{
+	struct buf *b = arg;
+
+	if (p->state == PARAM_WORKS && compat_default(own.plan->conf, p->name))
+		buf_putf(b, "%s%s", b->n ? ", " : "", p->name);
+}
+
+static void
+tell_old_defaults(void)
+{
+	char text[512];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	param_each(count_old_default, &b);
+	if (b.n == 0)
+		return;
+	log_warning("using backwards-compatible default settings: %.*s",
+	    (int)b.n, b.p);
+	log_warning("To disable backwards compatibility use \"postconf "
+		    "compatibility_level=%s\" and \"postrider reload\"",
+	    param_find(SPAN("compatibility_level"))->fallback);
+}
+
+static void
 reload(void)
 {
 	struct plan *old = own.plan;
@@ -263,6 +270,8 @@ reload(void)
 	log_info("reload -- version %s, configuration %s",
 	    p->params.mail_version, own.dir);
 	own.plan = p;
+	environment_import(p->conf);
+	tell_old_defaults();
 	services_apply(p);
 	sockets_close_others(p);
 	plan_free(old);
@@ -342,6 +351,7 @@ run(void *arg)
 	services_init(&own.setup);
 	log_info("daemon started -- version %s, configuration %s",
 	    own.plan->params.mail_version, own.dir);
+	tell_old_defaults();
 	if (geteuid() != 0)
 		log_info("started by an ordinary user, who is all users of the "
 			 "suite");
@@ -402,9 +412,10 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	}
 	systemd_take();
-	clean_environment();
+	/* Whoever reads main.cf reads this one. */
+	must(setenv("MAIL_CONFIG", own.dir, 1) == 0);
+	environment_clean("");
 	umask(022);
-	tzset();
 	raise_limits();
 	block_signals();
 	open_clock();
@@ -414,6 +425,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "postrider: %s\n", why.text);
 		return EX_CONFIG;
 	}
+	environment_import(own.plan->conf);
 	log_init(own.plan->params.syslog_name, "master", own.setup.log_in);
 	task_run(run, NULL);
 	unlink("private/master");

@@ -29,6 +29,7 @@ static const struct conf_field fields[] = {
 	CONF_FIELD(CONF_STR, struct plan_params, syslog_name),
 	CONF_FIELD(CONF_INT, struct plan_params, service_workers),
 	CONF_FIELD(CONF_TIME, struct plan_params, service_throttle_time),
+	CONF_FIELD(CONF_TIME, struct plan_params, service_stress_time),
 	CONF_FIELD(CONF_INT, struct plan_params, default_process_limit),
 };
 

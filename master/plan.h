@@ -59,6 +59,7 @@ struct plan_params {
 	const char *syslog_name;
 	int64_t service_workers;
 	int64_t service_throttle_time;
+	int64_t service_stress_time;
 	int64_t default_process_limit;
 };
 

@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/help.h"
+#include "conf/environment.h"
 #include "master/logfile.h"
 
 #include <stdarg.h>
@@ -131,7 +132,7 @@ begin(const char *dir, char own_tag[TAG_LEN])
 {
 	struct why why;
 	struct logfile_params log;
-	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(dir, &why);
 	const char *name = c ? conf_get(c, "syslog_name", &why) : NULL;
 
 	if (!name || logfile_open(c, &log, &why) < 0)

@@ -1,6 +1,7 @@
 #include "master/services.h"
 
 #include "base/log.h"
+#include "master/stress.h"
 #include "master/workers.h"
 
 #include <errno.h>
@@ -70,8 +71,9 @@ run_service(void *arg)
 	enum task_wake w = TASK_READY;
 
 	while (!services.stopping && s->want && w != TASK_CANCELLED) {
-		int64_t when = keep(s);
+		int64_t look = stress_look(s), when = keep(s);
 
+		when = look < when ? look : when;
 		if (when > task_now())
 			w = bell_wait(&s->changed, when);
 	}

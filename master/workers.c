@@ -1,6 +1,7 @@
 #include "master/workers.h"
 
 #include "base/log.h"
+#include "master/stress.h"
 #include "service/spawn.h"
 
 #include <inttypes.h>
@@ -131,6 +132,9 @@ handle(struct worker *w, const struct msg_in *in)
 			watch_add(&w->service->watch,
 			    msg_str(in, MSG_FIELD_FILE),
 			    msg_u64(in, MSG_FIELD_STAMP));
+		break;
+	case MSG_FULL:
+		stress_full(w->service);
 		break;
 	case MSG_BYE:
 		text = msg_str(in, MSG_FIELD_TEXT);
@@ -283,6 +287,7 @@ worker_start(struct service *s, unsigned column)
 		.limits = s->limits_fd,
 		.generation = w->generation,
 		.column = column,
+		.stressed = s->stressed,
 	    },
 	    &services.setup, &w->pid);
 	task_close(pair[1]);

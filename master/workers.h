@@ -32,6 +32,8 @@ struct service {
 	struct bell changed;
 	struct watch watch;
 	int64_t throttled_until;
+	int64_t stressed_until;
+	bool stressed; /* its workers have stress=yes */
 	int64_t deaths_since;
 	unsigned deaths;
 };

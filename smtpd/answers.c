@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "dict/keys.h"
 #include "mail/address.h"
+#include "smtpd/hints.h"
 #include "smtpd/params.h"
 
 #include <errno.h>
@@ -106,24 +107,33 @@ has_route(struct span addr)
 		memchr(local.p, '@', local.n));
 }
 
+/* Whether mail to it is taken of anybody, as it is for here or to be relayed. */
+static enum dict_result
+is_taken(struct question *q, struct span rcpt)
+{
+	struct span addr, local, domain;
+	enum dict_result r;
+	struct route route;
+
+	if (!rewrite_complete(resources.rewrite, rcpt, q->arena, &addr)) {
+		why_set(&q->why, ENOMEM, NULL, 0, "the address is too long");
+		return DICT_TEMPFAIL;
+	}
+	r = routing_resolve(resources.routing, addr, q->arena, &route, &q->why);
+	if (r != DICT_FOUND)
+		return r;
+	if (route.class == CLASS_RELAY && address_cut(addr, &local, &domain))
+		hints_relay_domain(domain);
+	return route.class == CLASS_DEFAULT ||
+		(route.class == CLASS_RELAY && has_route(addr))
+	    ? DICT_ABSENT
+	    : DICT_FOUND;
+}
+
 static void
 answer_route(struct question *q)
 {
-	struct route route;
-	struct span addr;
-	enum access_answer a = ACCESS_TEMPFAIL;
-
-	if (rewrite_complete(resources.rewrite, q->e.subject, q->arena, &addr))
-		a = answer_of(q,
-		    routing_resolve(resources.routing, addr, q->arena, &route,
-			&q->why));
-	else
-		why_set(&q->why, ENOMEM, NULL, 0, "the address is too long");
-	if (a == ACCESS_YES &&
-	    (route.class == CLASS_DEFAULT ||
-		(route.class == CLASS_RELAY && has_route(addr))))
-		a = ACCESS_NO;
-	access_answer_yes(&q->e, a);
+	access_answer_yes(&q->e, answer_of(q, is_taken(q, q->e.subject)));
 }
 
 /* Who is in a canonical table is known, as who is in an alias table. */
@@ -221,6 +231,9 @@ answers_judge(const struct access_facts *facts, unsigned lists,
 	evaluate(q, to);
 	*verdict_r = q->e.verdict;
 	is_known = !q->is_unknown;
+	if (verdict_r->action == ACCESS_PERMIT && hints_wants_relay(facts) &&
+	    is_taken(q, facts->rcpt) == DICT_ABSENT)
+		hints_relay(facts);
 	arena_free(q->arena);
 	free(q);
 	return is_known;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "service/counters.h"
 #include "service/service.h"
+#include "smtpd/hints.h"
 #include "smtpd/params.h"
 #include "smtpd/peername.h"
 #include "task/task.h"
@@ -166,11 +167,22 @@ note_permit(struct buf *permits, const struct access_trace *t)
 		buf_put(permits, buf_span(&b));
 }
 
+/* Of which a trace is. */
+struct evaluation {
+	const struct access_facts *facts;
+	struct buf *permits;
+};
+
 static void
 on_trace(const struct access_trace *t, void *arg)
 {
-	if (strcmp(t->outcome, "permit") == 0)
-		note_permit(arg, t);
+	const struct evaluation *e = arg;
+
+	if (strcmp(t->outcome, "permit") == 0) {
+		note_permit(e->permits, t);
+		if (strcmp(t->rule, "permit_mynetworks") == 0)
+			hints_network(e->facts);
+	}
 	log_debug("%s: %s%s%s %.*s: %.*s", t->list, t->rule,
 	    t->table ? " " : "", t->table ? t->table : "", (int)t->key.n,
 	    t->key.p ? t->key.p : "", (int)t->said.n, t->said.p);
@@ -181,7 +193,8 @@ backend_access(const struct access_facts *facts, unsigned lists,
     struct access_verdict *verdict_r, struct buf *permits,
     answers_note_fn *note, void *arg)
 {
-	const struct answers_listener to = { on_trace, permits, note, arg };
+	struct evaluation e = { facts, permits };
+	const struct answers_listener to = { on_trace, &e, note, arg };
 
 	/* What could not be found out is in the verdict, and logged. */
 	(void)!answers_judge(facts, lists, &to, verdict_r);

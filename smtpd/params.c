@@ -3,6 +3,7 @@
 #include "conf/params.h"
 
 #include "net/hosts.h"
+#include "smtpd/hints.h"
 #include "smtpd/restrictions.h"
 
 #include <errno.h>
@@ -262,7 +263,7 @@ params_open_rules(const struct conf *c, struct why *why)
 {
 	set_config();
 	if (set_auth(c, why) < 0 || open_lists(c, why) < 0 ||
-	    restrictions_open(c, why) < 0)
+	    restrictions_open(c, why) < 0 || hints_open(c, why) < 0)
 		return -EINVAL;
 	if (maps_open(c, "smtpd_sender_login_maps", &resources.sender_logins,
 		why) < 0)

@@ -1,6 +1,7 @@
 #include "tools/caller.h"
 
 #include "base/scan.h"
+#include "conf/environment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,30 +37,10 @@ raise_limit(int what)
 	}
 }
 
-static char *
-copy_of(const char *name)
-{
-	const char *value = name ? getenv(name) : NULL;
-
-	return value ? strdup(value) : NULL;
-}
-
-static void
-set_again(const char *name, char *value)
-{
-	if (value)
-		(void)setenv(name, value, 1);
-	free(value);
-}
-
 void
 caller_reset(const char *kept)
 {
-	char *dir = copy_of("MAIL_CONFIG"), *value = copy_of(kept);
-
-	(void)clearenv();
-	set_again("MAIL_CONFIG", dir);
-	set_again(kept, value);
+	environment_clean(kept);
 	raise_limit(RLIMIT_FSIZE);
 	raise_limit(RLIMIT_NOFILE);
 	raise_limit(RLIMIT_CPU);

@@ -14,8 +14,7 @@
 void caller_reset_fds(void);
 
 /*
- * Removes the environment but MAIL_CONFIG and `kept`, a name or NULL; raises soft
- * limits: what is reached then shows as an error of a call; sets the umask, and
+ * Removes the environment but the names in `kept`, a list; raises soft limits: what is reached then shows as an error of a call; sets the umask, and
  * goes to the root directory.
  */
 void caller_reset(const char *kept);

@@ -1,5 +1,7 @@
 #include "tools/confdir.h"
 
+#include "conf/environment.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +24,8 @@ is_named(const struct conf *c, const char *name, const char *dir)
 	return list && conf_list_has(list, dir);
 }
 
-struct conf *
-confdir_load(const char *dir, struct why *why)
+static struct conf *
+load(const char *dir, struct why *why)
 {
 	const char *wanted = conf_find_dir(dir), *installed;
 	struct conf *c;
@@ -45,4 +47,16 @@ confdir_load(const char *dir, struct why *why)
 	    "%s is not in alternate_config_directories of %s/main.cf", wanted,
 	    installed);
 	return NULL;
+}
+
+struct conf *
+confdir_load(const char *dir, struct why *why)
+{
+	struct conf *c = load(dir, why);
+
+	if (c && confdir_is_privileged())
+		environment_import(c);
+	else if (c)
+		environment_update(c);
+	return c;
 }

@@ -9,8 +9,8 @@
 #include "conf/conf.h"
 
 /*
- * Loads `dir` (of -c; NULL: MAIL_CONFIG, or the installed one). Returns NULL with
- * `why`. Blocks.
+ * Loads `dir` (of -c; NULL: MAIL_CONFIG, or the installed one), and makes the
+ * environment what import_environment says. Returns NULL with `why`. Blocks.
  */
 struct conf *confdir_load(const char *dir, struct why *why);
 

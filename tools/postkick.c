@@ -5,6 +5,7 @@
 #include "base/help.h"
 #include "base/sock.h"
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "service/msg.h"
 #include "tools/say.h"
 
@@ -112,7 +113,7 @@ main(int argc, char **argv)
 			say_fatal(EXIT_FAILURE, "%s", usage);
 	if (argc - optind != 3)
 		say_fatal(EXIT_FAILURE, "%s", usage);
-	conf = conf_load(conf_find_dir(dir), NULL, 0, &why);
+	conf = conf_load_command(dir, &why);
 	queue = conf ? conf_get(conf, "queue_directory", &why) : NULL;
 	if (!queue)
 		say_fatal(EXIT_FAILURE, "%s", why.text);

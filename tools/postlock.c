@@ -8,6 +8,7 @@
 #include "base/filelock.h"
 #include "base/help.h"
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "tools/say.h"
 
 #include <errno.h>
@@ -157,20 +158,23 @@ run(char **argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
-static void
+/* Its texts live as long as what it returns. */
+static struct conf *
 read_params(const char *dir, struct params *p)
 {
 	struct why why;
-	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(dir, &why);
 
 	if (!c || conf_get_struct(c, fields, COUNT_OF(fields), p, &why) < 0)
 		say_fatal(EX_TEMPFAIL, "%s", why.text);
+	return c;
 }
 
 int
 main(int argc, char **argv)
 {
 	const char *dir = NULL, *styles = NULL;
+	struct conf *conf;
 	struct params p;
 	int c, status;
 
@@ -192,12 +196,13 @@ main(int argc, char **argv)
 		}
 	if (argc - optind < 2)
 		say_fatal(EX_TEMPFAIL, "%s", usage);
-	read_params(dir, &p);
+	conf = read_params(dir, &p);
 	if (styles)
 		p.mailbox_delivery_lock = styles;
 	check_styles(p.mailbox_delivery_lock);
 	lock_file(argv[optind], &p);
 	status = run(argv + optind + 1);
 	filelock_undo(&lock);
+	conf_free(conf);
 	return status;
 }

@@ -9,6 +9,7 @@
 #include "base/help.h"
 #include "base/scan.h"
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "mail/maillog.h"
 #include "service/privs.h"
 #include "trace/story.h"
@@ -148,7 +149,7 @@ open_ring(const char *dir)
 {
 	struct why why;
 	struct privs p;
-	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(dir, &why);
 	const char *owner = c ? conf_get(c, "mail_owner", &why) : NULL;
 	const char *data = owner ? conf_get(c, "data_directory", &why) : NULL;
 	struct trace_ring *ring;

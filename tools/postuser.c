@@ -14,6 +14,7 @@
  */
 #include "base/help.h"
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "conf/lines.h"
 #include "dict/build.h"
 #include "dict/rows.h"
@@ -496,7 +497,7 @@ run(const struct options *o)
 		{ "del", EDIT_DELETE, 2 },
 	};
 	struct why why;
-	struct conf *c = conf_load(conf_find_dir(o->dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(o->dir, &why);
 
 	if (!c || dict_configure(c, &why) < 0)
 		fatal(why.text);

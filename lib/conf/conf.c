@@ -136,34 +136,6 @@ set(struct conf *c, struct span name, struct span value, const char *file,
 	e->line = line;
 }
 
-int
-conf_split(struct span text, const char *file, unsigned line,
-    struct span *name_r, struct span *value_r, struct why *why)
-{
-	struct span all = trim_white(text);
-	struct span rest = all;
-	bool assigns = rest.n > 0 && memchr(rest.p, '=', rest.n);
-	struct span name = trim_white(span_cut(&rest, '='));
-	int shown = (int)(all.n < 60 ? all.n : 60);
-
-	for (size_t i = 0; i < name.n; i++)
-		assigns &= !is_white(name.p[i]);
-	if (!assigns)
-		return why_set(why, EINVAL, file, line,
-		    "\"%.*s\": \"=\" is missing; allowed is name = value",
-		    shown, all.p ? all.p : "");
-	if (name.n == 0)
-		return why_set(why, EINVAL, file, line,
-		    "\"%.*s\": the name is missing; allowed is name = value",
-		    shown, all.p);
-	if (memchr(all.p, '\0', all.n))
-		return why_set(why, EINVAL, file, line, "%.*s: holds a NUL",
-		    (int)name.n, name.p);
-	*name_r = name;
-	*value_r = trim_white(rest);
-	return 0;
-}
-
 static int
 read_main_cf(struct conf *c, struct why *why)
 {
@@ -187,7 +159,8 @@ read_main_cf(struct conf *c, struct why *why)
 			    c->dir, (int)(line.n < 60 ? line.n : 60), line.p);
 			continue;
 		}
-		error = conf_split(line, "main.cf", number, &name, &value, why);
+		error = lines_split(line, "main.cf", number, &name, &value,
+		    why);
 		if (!error)
 			set(c, name, value, "main.cf", number);
 	}
@@ -206,7 +179,7 @@ override(struct conf *c, const char *text, struct why *why)
 
 	if (s.n >= 2 && s.p[0] == '{' && s.p[s.n - 1] == '}')
 		s = (struct span){ s.p + 1, s.n - 2 };
-	error = conf_split(s, "-o", 0, &name, &value, why);
+	error = lines_split(s, "-o", 0, &name, &value, why);
 	if (!error)
 		set(c, name, value, "-o", 0);
 	return error;

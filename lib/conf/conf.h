@@ -92,6 +92,14 @@ char *conf_expand(const struct conf *c, struct span text, struct arena *a,
     struct why *why);
 
 /*
+ * The same of a text with names of its own: `fn` returns the value of one, or
+ * NULL, and then it is a parameter; what is neither is an error.
+ */
+typedef const char *conf_lookup_fn(void *arg, struct span name);
+char *conf_expand_known(const struct conf *c, struct span text,
+    conf_lookup_fn *fn, void *arg, struct arena *a, struct why *why);
+
+/*
  * Fills in `n` members of the struct at `out`. Returns 0, or -EINVAL with `why`
  * that names file, line, parameter and what is allowed.
  */

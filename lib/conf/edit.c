@@ -135,7 +135,7 @@ parse_change(enum conf_edit kind, const char *text, struct change *c,
 		return why_set(why, EINVAL, NULL, 0,
 		    "%.60s: a newline is not allowed", text);
 	if (kind == CONF_EDIT_SET)
-		return conf_split(s, NULL, 0, &c->name, &c->value, why);
+		return lines_split(s, NULL, 0, &c->name, &c->value, why);
 	if (s.n == 0 || strpbrk(text, "= \t"))
 		return why_set(why, EINVAL, NULL, 0,
 		    "\"%.60s\": allowed is the name of a parameter", text);

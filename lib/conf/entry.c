@@ -42,13 +42,16 @@ dup(const struct entry_text *e, struct span s)
 static const char *
 normal_value(const struct entry_text *e, const char *text)
 {
-	struct span value = span_str(text);
-	struct span name = trim_white(span_cut(&value, '='));
+	struct span value = trim_white(span_str(text)), name;
 	size_t n;
 	char *joined;
 
 	if (!strchr(text, '='))
 		return text;
+	/* -o{name = value}: those around a whole word are off already. */
+	if (value.p[0] == '{' && value.p[value.n - 1] == '}')
+		value = (struct span){ value.p + 1, value.n - 2 };
+	name = trim_white(span_cut(&value, '='));
 	value = trim_white(value);
 	n = name.n + 1 + value.n;
 	joined = arena_alloc(e->arena, n + 1);

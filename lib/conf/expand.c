@@ -18,6 +18,7 @@ struct expansion {
 	struct buf *out;
 	struct why *why;
 	unsigned steps; /* values that grow to nothing cost time all the same */
+	bool strict; /* what has no value at all is an error */
 };
 
 static int expand_text(struct expansion *x, struct span text,
@@ -99,7 +100,7 @@ expand_value(struct expansion *x, struct span name, const char *value,
 	struct frame inner = { name, f, f->depth + 1 };
 
 	if (!value)
-		return 0;
+		return x->strict ? fail(x, "nothing has this name:", name) : 0;
 	for (const struct frame *up = f; up; up = up->up)
 		if (name.n > 0 && span_eq(up->name, name))
 			return refuse_loop(x, name, f);
@@ -404,8 +405,18 @@ int
 expand(struct span text, struct span name, expand_lookup_fn *fn, void *arg,
     struct buf *out, struct why *why)
 {
-	struct expansion x = { fn, arg, out, why, 0 };
+	struct expansion x = { fn, arg, out, why, 0, false };
 	struct frame first = { name, NULL, 0 };
+
+	return expand_text(&x, text, &first);
+}
+
+int
+expand_strictly(struct span text, expand_lookup_fn *fn, void *arg,
+    struct buf *out, struct why *why)
+{
+	struct expansion x = { fn, arg, out, why, 0, true };
+	struct frame first = { { "", 0 }, NULL, 0 };
 
 	return expand_text(&x, text, &first);
 }

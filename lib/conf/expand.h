@@ -34,6 +34,10 @@ typedef const char *expand_lookup_fn(void *arg, struct span name);
 MUST_USE int expand(struct span text, struct span name, expand_lookup_fn *fn,
     void *arg, struct buf *out, struct why *why);
 
+/* The same of a text, where $name of what nothing has is an error. */
+MUST_USE int expand_strictly(struct span text, expand_lookup_fn *fn, void *arg,
+    struct buf *out, struct why *why);
+
 /* Calls `fn` for each name that stands in `text`, and never fails. */
 void expand_names(struct span text, expand_lookup_fn *fn, void *arg);
 

@@ -1,5 +1,7 @@
 #include "conf/lines.h"
 
+#include "base/scan.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -123,4 +125,32 @@ lines_read(const char *path, struct lines *lines_r, char **text_r,
 	error = read_open(fd, path, lines_r, text_r, why);
 	close(fd);
 	return error;
+}
+
+int
+lines_split(struct span text, const char *file, unsigned line,
+    struct span *name_r, struct span *value_r, struct why *why)
+{
+	struct span all = trim_white(text);
+	struct span rest = all;
+	bool assigns = rest.n > 0 && memchr(rest.p, '=', rest.n);
+	struct span name = trim_white(span_cut(&rest, '='));
+	int shown = (int)(all.n < 60 ? all.n : 60);
+
+	for (size_t i = 0; i < name.n; i++)
+		assigns &= !is_white(name.p[i]);
+	if (!assigns)
+		return why_set(why, EINVAL, file, line,
+		    "\"%.*s\": \"=\" is missing; allowed is name = value",
+		    shown, all.p ? all.p : "");
+	if (name.n == 0)
+		return why_set(why, EINVAL, file, line,
+		    "\"%.*s\": the name is missing; allowed is name = value",
+		    shown, all.p);
+	if (memchr(all.p, '\0', all.n))
+		return why_set(why, EINVAL, file, line, "%.*s: holds a NUL",
+		    (int)name.n, name.p);
+	*name_r = name;
+	*value_r = trim_white(rest);
+	return 0;
 }

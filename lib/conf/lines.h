@@ -34,6 +34,13 @@ MUST_USE bool lines_next(struct lines *l, struct span *line_r,
 bool lines_is_void(struct span line);
 
 /*
+ * Takes "name = value" apart; the value may be empty. Returns 0, or -EINVAL with
+ * `why`, which names the place.
+ */
+MUST_USE int lines_split(struct span text, const char *file, unsigned line,
+    struct span *name_r, struct span *value_r, struct why *why);
+
+/*
  * Reads a whole file for lines_next(). `text_r`, to be given to free(), is what
  * the lines point into; a NUL stands behind it. Returns 0 or -errno with `why`.
  * Blocks.

@@ -263,7 +263,7 @@ parse_request(struct edit *e, const char *text, struct request *r)
 	if (strchr(text, '\n'))
 		return why_set(e->why, EINVAL, NULL, 0,
 		    "%.60s: a newline is not allowed", text);
-	if (sets && conf_split(key, NULL, 0, &key, &r->value, e->why) < 0)
+	if (sets && lines_split(key, NULL, 0, &key, &r->value, e->why) < 0)
 		return -EINVAL;
 	r->name = span_cut(&key, '/');
 	r->type = whole ? key : span_cut(&key, '/');

@@ -55,14 +55,35 @@ seconds_of(char unit)
 	}
 }
 
+/*
+ * "d", "day" or "days". Postfix looks at the first letter alone; but who writes ms
+ * does not mean minutes.
+ */
+static bool
+is_unit(struct span word)
+{
+	static const char *const longer[] = { "sec", "second", "min", "minute",
+		"hr", "hour", "day", "wk", "week" };
+
+	if (word.n <= 1)
+		return word.n == 1 && seconds_of(*word.p);
+	if (ascii_lower(word.p[word.n - 1]) == 's')
+		word.n--;
+	for (size_t i = 0; i < COUNT_OF(longer); i++)
+		if (span_ieq(word, span_str(longer[i])))
+			return true;
+	return false;
+}
+
 bool
 value_time(struct span text, char unit, int64_t *ms_r)
 {
 	uint64_t number;
 
-	if (!take_number(&text, INT64_MAX, &number) || text.n > 1)
+	if (!take_number(&text, INT64_MAX, &number) ||
+	    (text.n > 0 && !is_unit(text)))
 		return false;
-	if (text.n == 1)
+	if (text.n > 0)
 		unit = *text.p;
 
 	int64_t seconds = seconds_of(unit);

@@ -94,7 +94,7 @@ static bool
 is_there(const char *name)
 {
 	return !has_name(modular, COUNT_OF(modular), span_str(name)) ||
-	    module_is_listed(name);
+	    module_is_there(name);
 }
 
 static int

@@ -15,7 +15,9 @@ fill(struct memory_dict *t, struct span rest, struct why *why)
 {
 	struct span pair;
 
-	while (conf_list_next(&rest, &pair)) {
+	bool any = false;
+
+	for (; conf_list_next(&rest, &pair); any = true) {
 		struct span value = pair;
 		struct span key = trim_white(span_cut(&value, '='));
 
@@ -29,6 +31,10 @@ fill(struct memory_dict *t, struct span rest, struct why *why)
 			return why_set(why, ENOMEM, NULL, 0,
 			    "inline: the table is too large");
 	}
+	if (!any)
+		return why_set(why, EINVAL, NULL, 0,
+		    "inline: the table is empty; allowed is inline:{ "
+		    "key=value, ... }");
 	return 0;
 }
 

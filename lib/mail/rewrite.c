@@ -1,6 +1,7 @@
 #include "conf/params.h"
 #include "mail/rewrite_private.h"
 
+#include "base/log.h"
 #include "base/scan.h"
 #include "mail/address.h"
 #include "mail/mapped.h"
@@ -136,6 +137,8 @@ rewrite_open(const struct conf *c, struct why *why)
 {
 	struct rewrite *r = zalloc(sizeof(*r));
 
+	r->append_dot = zalloc(sizeof(*r->append_dot));
+	compat_open(r->append_dot, c, "append_dot_mydomain");
 	return open_all(r, c, why) < 0 ? rewrite_close(r) : r;
 }
 
@@ -147,6 +150,7 @@ rewrite_close(struct rewrite *r)
 	for (size_t i = 0; i < REWRITE_MAPS; i++)
 		maps_close(&r->maps[i]);
 	lists_close(r->mydestination);
+	free(r->append_dot);
 	free(r);
 	return NULL;
 }
@@ -192,6 +196,18 @@ complete_user(const struct rewrite *r, struct span local, struct span origin,
 	return origin.n == 0 || join(a, local, origin, addr_r);
 }
 
+/* Commands have no log, and nobody waits for a hint of theirs. */
+static void
+hint(const struct rewrite *r, struct span domain)
+{
+	if (log_is_open() && compat_is_news(r->append_dot))
+		log_info("using backwards-compatible default setting "
+			 "append_dot_mydomain=yes to rewrite \"%.*s\" to "
+			 "\"%.*s.%s\"",
+		    (int)domain.n, domain.p, (int)domain.n, domain.p,
+		    r->p.mydomain);
+}
+
 /* `origin` and `parent` are empty where nothing is to be added. */
 static bool
 complete(const struct rewrite *r, struct span addr, struct span origin,
@@ -209,6 +225,8 @@ complete(const struct rewrite *r, struct span addr, struct span origin,
 	    domain.n == 0 || domain.p[0] == '[' ||
 	    memchr(domain.p, '.', domain.n))
 		return true;
+	if (parent.p == r->p.mydomain)
+		hint(r, domain);
 	buf_init(&b, text, sizeof(text));
 	buf_put(&b, domain);
 	buf_put(&b, SPAN("."));

@@ -4,6 +4,7 @@
 #ifndef MAIL_REWRITE_PRIVATE_H
 #define MAIL_REWRITE_PRIVATE_H
 
+#include "conf/compat.h"
 #include "dict/lists.h"
 #include "mail/maps.h"
 #include "mail/rewrite.h"
@@ -46,6 +47,7 @@ struct rewrite {
 	unsigned canonical, sender, recipient, masquerade; /* roles */
 	struct lists *mydestination;
 	struct maps maps[REWRITE_MAPS];
+	struct compat *append_dot; /* of append_dot_mydomain */
 };
 
 /* How the tables are to be asked for an address. */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "service/counters.h"
 #include "service/fds.h"
+#include "service/msg.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 enum {
 	IN_A_ROW = 16, /* connections that are accepted at once */
 	BUSY_PAUSE = 50, /* ms, until it is tried again at a limit */
+	FULL_PAUSE = 1000, /* ms, until master is told again */
 	WARN_PAUSE = 60 * 1000, /* ms, between two warnings of one kind */
 };
 
@@ -31,6 +33,7 @@ struct acceptor {
 	size_t n; /* listeners */
 	int64_t warned_limit;
 	int64_t warned_fds;
+	int64_t told_full;
 };
 
 static bool
@@ -112,6 +115,18 @@ pause_accepting(void)
 	(void)!task_wait_any(w, COUNT_OF(w), task_after(BUSY_PAUSE));
 }
 
+/* Master may have others take over that have less patience with clients. */
+static void
+tell_full(struct acceptor *ac)
+{
+	int64_t now = task_now();
+
+	if (ac->told_full && now - ac->told_full < FULL_PAUSE)
+		return;
+	ac->told_full = now;
+	frame_tell(MSG_FULL);
+}
+
 /* For a connection that was seen; another worker may have taken it. */
 static bool
 take_permit(struct acceptor *ac, int listener, bool *waits_r)
@@ -121,6 +136,8 @@ take_permit(struct acceptor *ac, int listener, bool *waits_r)
 	if (limits_take(frame.limits, SPAN(""), max))
 		return true;
 	*waits_r = sock_wait_input(listener, 0);
+	if (*waits_r)
+		tell_full(ac);
 	if (*waits_r && may_warn(&ac->warned_limit))
 		log_warning("service %s has reached its limit of %lld "
 			    "sessions; others wait (maxproc of master.cf)",

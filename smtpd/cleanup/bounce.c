@@ -171,6 +171,23 @@ make(struct job *j)
 	return j->error;
 }
 
+static const struct template *
+template_of(enum report_kind kind)
+{
+	switch (kind) {
+	case REPORT_NONE:
+	case REPORT_FAILURE:
+		break;
+	case REPORT_DELAY:
+		return &cleanup_templates.of[TEMPLATE_DELAY];
+	case REPORT_SUCCESS:
+		return &cleanup_templates.of[TEMPLATE_SUCCESS];
+	case REPORT_TRACE:
+		return &cleanup_templates.of[TEMPLATE_VERIFY];
+	}
+	return &cleanup_templates.of[TEMPLATE_FAILURE];
+}
+
 static void
 describe(struct job *j, const struct msg_in *m)
 {
@@ -182,13 +199,14 @@ describe(struct job *j, const struct msg_in *m)
 	j->at = msg_u64(m, MSG_FIELD_OFFSET);
 	j->left = length;
 	j->report = (struct report){
+		.template = template_of(
+		    (enum report_kind)msg_u64(m, MSG_FIELD_REPORT)),
 		.put = put,
 		.arg = j->in,
 		.kind = (enum report_kind)msg_u64(m, MSG_FIELD_REPORT),
 		.is_8bit = msg_u64(m, MSG_FIELD_FLAGS) & QUEUE_8BIT,
 		.verify = msg_u64(m, MSG_FIELD_FLAGS) & QUEUE_VERIFY,
 		.myhostname = params.myhostname,
-		.mail_name = params.mail_name,
 		.myorigin = params.myorigin,
 		.id = msg_str(m, MSG_FIELD_ID),
 		.sender = msg_str(m, MSG_FIELD_SENDER),

@@ -6,6 +6,7 @@
 #define SMTPD_CLEANUP_CLEANUP_H
 
 #include "conf/conf.h"
+#include "mail/templates.h"
 #include "queue/intake.h"
 #include "service/msg.h"
 
@@ -19,6 +20,7 @@ struct cleanup_params {
 	const char *double_recipient;
 	const char *delay_recipient;
 	const char *double_sender;
+	const char *template_file;
 	int64_t bounce_size;
 	int64_t size_limit;
 	int64_t hopcount_limit;
@@ -30,6 +32,7 @@ extern struct cleanup_params params;
 
 /* Made once, in warm_up(), and only read after. */
 extern struct intake_conf intake_conf;
+extern struct templates cleanup_templates;
 
 /* Answers qmgr, or local, on a connection, a struct service_conn: a task. */
 void bounce_client(void *conn);

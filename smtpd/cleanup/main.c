@@ -26,6 +26,7 @@ enum {
 
 struct cleanup_params params;
 struct intake_conf intake_conf;
+struct templates cleanup_templates;
 
 #define ROW(type, member, name) \
 	CONF_FIELD_AS(type, struct cleanup_params, member, name)
@@ -39,6 +40,7 @@ static const struct conf_field fields[] = {
 	ROW(CONF_STR, double_recipient, "2bounce_notice_recipient"),
 	ROW(CONF_STR, delay_recipient, "delay_notice_recipient"),
 	ROW(CONF_STR, double_sender, "double_bounce_sender"),
+	ROW(CONF_STR, template_file, "bounce_template_file"),
 	ROW(CONF_LIST, content_filter, "content_filter"),
 	ROW(CONF_SIZE, bounce_size, "bounce_size_limit"),
 	ROW(CONF_SIZE, size_limit, "message_size_limit"),
@@ -80,6 +82,25 @@ cleanup_received(struct intake *in, const char *by)
 	intake_put(in, buf_span(&b));
 }
 
+static void
+warn(const char *text, void *arg)
+{
+	(void)arg;
+	log_warning("%s", text);
+}
+
+/* What is told of a file has no say in whether mail is taken. */
+static int
+open_templates(const struct conf *c, struct why *why)
+{
+	static const struct templates_to to = { warn, NULL };
+
+	if (*params.template_file)
+		service_watch(params.template_file);
+	return templates_open(&cleanup_templates, c,
+	    arena_new(TEMPLATES_MEMORY_MAX), &to, why);
+}
+
 /* As the queue is: it is opened by who may do so in the end. */
 static int
 warm_up(const struct conf *c, struct why *why)
@@ -88,7 +109,7 @@ warm_up(const struct conf *c, struct why *why)
 		"corrupt" };
 
 	dict_on_open(service_watch_as);
-	if (dict_configure(c, why) < 0)
+	if (dict_configure(c, why) < 0 || open_templates(c, why) < 0)
 		return -EINVAL;
 	proxymap_use(service_name());
 	intake_conf = (struct intake_conf){

@@ -2,52 +2,43 @@
 
 #include "base/scan.h"
 #include "mail/date.h"
+#include "mail/field_addrs.h"
 
 #include <inttypes.h>
 
 enum {
 	LINE_MAX_LEN = 78, /* RFC 5322, section 2.1.1 */
 	PIECE_MAX = 256,
-	DAY = 24 * 3600,
-	HOUR = 3600,
+	FROM_MAX = 2048,
 };
 
 /* What the kinds of report say. */
 static const struct words {
 	struct span name, postmaster_name;
-	struct span subject, postmaster_subject;
 	struct span action;
 	struct span original;
 } words[] = {
 	[REPORT_FAILURE] = {
 		SPAN_INIT("sender non-delivery notification"),
 		SPAN_INIT("postmaster non-delivery notification"),
-		SPAN_INIT("Undelivered Mail Returned to Sender"),
-		SPAN_INIT("Postmaster Copy: Undelivered Mail"),
 		SPAN_INIT("failed"),
 		SPAN_INIT("Undelivered Message"),
 	},
 	[REPORT_DELAY] = {
 		SPAN_INIT("sender delay notification"),
 		SPAN_INIT("postmaster delay notification"),
-		SPAN_INIT("Delayed Mail (still being retried)"),
-		SPAN_INIT("Postmaster Warning: Delayed Mail"),
 		SPAN_INIT("delayed"),
 		SPAN_INIT("Undelivered Message"),
 	},
 	[REPORT_SUCCESS] = {
 		SPAN_INIT("sender delivery status notification"),
 		SPAN_INIT("sender delivery status notification"),
-		SPAN_INIT("Successful Mail Delivery Report"),
-		SPAN_INIT("Successful Mail Delivery Report"),
 		SPAN_INIT("delivered"),
 		SPAN_INIT("Message"),
 	},
 	[REPORT_TRACE] = {
 		SPAN_INIT("sender delivery status notification"),
 		SPAN_INIT("sender delivery status notification"),
-		SPAN_INIT("Mail Delivery Status Report"),
-		SPAN_INIT("Mail Delivery Status Report"),
 		SPAN_INIT(""),
 		SPAN_INIT("Message"),
 	},
@@ -117,7 +108,8 @@ report_name(const struct report *r)
 static const char headers_only[] = "text/rfc822-headers";
 
 static void
-put_part(const struct report *r, struct span description, const char *type)
+put_part(const struct report *r, struct span description, const char *type,
+    const char *charset)
 {
 	put_str(r, "\n--");
 	put_str(r, r->boundary);
@@ -127,8 +119,26 @@ put_part(const struct report *r, struct span description, const char *type)
 		put_str(r, " Headers");
 	put_str(r, "\nContent-Type: ");
 	put_str(r, type);
+	if (charset) {
+		put_str(r, "; charset=");
+		put_str(r, charset);
+	}
 	put_str(r, "\n");
 }
+
+/* Postmasters write in any language. */
+static bool
+text_is_8bit(const struct report *r)
+{
+	struct span text = r->template->text;
+
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] >= 0x80)
+			return !r->for_postmaster;
+	return false;
+}
+
+static const char is_8bit[] = "Content-Transfer-Encoding: 8bit\n";
 
 static void
 put_mime_head(const struct report *r)
@@ -142,85 +152,66 @@ put_mime_head(const struct report *r)
 	    "\tboundary=\"");
 	put_str(r, r->boundary);
 	put_str(r, "\"\n");
-	if (r->is_8bit)
-		put_str(r, "Content-Transfer-Encoding: 8bit\n");
+	if (r->is_8bit || text_is_8bit(r))
+		put_str(r, is_8bit);
 	put_str(r, "\nThis message has several parts in MIME format.\n");
 }
 
-/* "5 days", "3 hours" or "90 seconds". */
+/* The postmaster knows what such mail is. */
 static void
-put_duration(const struct report *r, int64_t seconds)
+put_text(const struct report *r)
 {
-	char text[64];
-	struct buf b;
+	if (!r->for_postmaster) {
+		put(r, r->template->text);
+		return;
+	}
+	put_str(r, "This is the mail system on ");
+	put_str(r, r->myhostname);
+	put_str(r,
+	    r->kind == REPORT_DELAY
+		? ".\n\nA message is late.\n"
+		: ".\n\nA message could not be delivered to the recipients "
+		  "below.\n");
+}
 
-	buf_init(&b, text, sizeof(text));
-	if (seconds >= 2 * DAY)
-		buf_putf(&b, "%" PRId64 " days", seconds / DAY);
-	else if (seconds >= 2 * HOUR)
-		buf_putf(&b, "%" PRId64 " hours", seconds / HOUR);
-	else
-		buf_putf(&b, "%" PRId64 " seconds", seconds);
-	put(r, buf_span(&b));
+/* Who stands there without a domain is here. */
+static bool
+complete(struct span addr, struct buf *out, void *arg)
+{
+	const char *const *myorigin = arg;
+
+	if (memchr(addr.p, '@', addr.n))
+		return false;
+	buf_put(out, addr);
+	buf_putf(out, "@%s", *myorigin);
+	return true;
 }
 
 static void
-put_greeting(const struct report *r)
+put_from(const struct report *r)
 {
-	put_str(r, "\nThis is the mail system on ");
-	put_str(r, r->myhostname);
-	put_str(r, ".\n\n");
-	switch (r->kind) {
-	case REPORT_NONE:
-		break;
-	case REPORT_FAILURE:
-		put_str(r,
-		    r->for_postmaster
-			? "A message could not be delivered to the recipients "
-			  "below.\n"
-			: "Your message could not be delivered to the "
-			  "recipients below, and will\nnot be tried again. It "
-			  "comes back in the last part of this mail. The\n"
-			  "postmaster can help you, if you send this report "
-			  "along.\n");
-		break;
-	case REPORT_DELAY:
-		put_str(r,
-		    r->for_postmaster
-			? "A message is late.\n"
-			: "THIS IS A WARNING: you need not send your message "
-			  "again.\n\nYour message could not be delivered to "
-			  "the recipients below so far.\n");
-		put_str(r, "Delivery is tried for ");
-		put_duration(r, r->lifetime);
-		put_str(r, " from the time it was sent.\n");
-		break;
-	case REPORT_TRACE:
-		put_str(r,
-		    r->verify
-			? "This is what would be done with a message. None "
-			  "was delivered.\n"
-			: "This is what was done with your message at the "
-			  "first attempt, as you asked\nto be told.\n");
-		break;
-	case REPORT_SUCCESS:
-		put_str(r,
-		    "Your message was delivered to the recipients below. If "
-		    "it was handed to\nanother mail system, that one may send "
-		    "reports of its own.\n");
-		break;
-	}
+	struct span from = span_str(r->template->from);
+	const char *myorigin = r->myorigin;
+	char text[FROM_MAX];
+	struct buf b;
+
+	buf_init(&b, text, sizeof(text));
+	if (field_addrs(from, complete, &myorigin, &b))
+		from = buf_span(&b);
+	put_str(r, "From: ");
+	put(r, from);
 }
 
 void
 report_head(const struct report *r)
 {
-	const struct words *w = &words[r->kind];
+	const struct template *t = r->template;
 
-	put_str(r, "From: Mail Delivery System <MAILER-DAEMON@");
-	put_str(r, r->myorigin);
-	put_str(r, ">\nSubject: ");
-	put(r, r->for_postmaster ? w->postmaster_subject : w->subject);
+	put_from(r);
+	put_str(r, "\nSubject: ");
+	put_str(r,
+	    r->for_postmaster && t->postmaster_subject ? t->postmaster_subject
+						       : t->subject);
 	put_str(r, "\nTo: ");
 	put_foreign(r, r->to);
 	if (!memchr(r->to.p, '@', r->to.n)) {
@@ -229,8 +220,11 @@ report_head(const struct report *r)
 	}
 	put_str(r, "\n");
 	put_mime_head(r);
-	put_part(r, SPAN("Notification"), "text/plain; charset=us-ascii");
-	put_greeting(r);
+	put_part(r, SPAN("Notification"), "text/plain", t->charset);
+	if (text_is_8bit(r))
+		put_str(r, is_8bit);
+	put_str(r, "\n");
+	put_text(r);
 }
 
 /* By whom it was delivered here. Returns how much that is. */
@@ -295,7 +289,7 @@ put_date(const struct report *r, const char *name, int64_t wall)
 void
 report_status(const struct report *r)
 {
-	put_part(r, SPAN("Delivery report"), "message/delivery-status");
+	put_part(r, SPAN("Delivery report"), "message/delivery-status", NULL);
 	put_str(r, "\nReporting-MTA: dns; ");
 	put_str(r, r->myhostname);
 	put_str(r, "\n");
@@ -444,9 +438,9 @@ void
 report_original(const struct report *r)
 {
 	put_part(r, words[r->kind].original,
-	    r->head_only ? headers_only : "message/rfc822");
+	    r->head_only ? headers_only : "message/rfc822", NULL);
 	if (r->is_8bit)
-		put_str(r, "Content-Transfer-Encoding: 8bit\n");
+		put_str(r, is_8bit);
 	put_str(r, "\nReturn-Path: <");
 	put_foreign(r, r->sender);
 	put_str(r, ">\n");

@@ -12,12 +12,14 @@
  *
  * What other servers said, and what senders put into their commands, stands in
  * it: control characters and bytes that are not ASCII become '?', so that nothing
- * begins a line, a field or a part of its own.
+ * begins a line, a field or a part of its own. What the postmaster's templates say
+ * is his, and stands as it is.
  */
 #ifndef SMTPD_CLEANUP_REPORT_H
 #define SMTPD_CLEANUP_REPORT_H
 
 #include "base/span.h"
+#include "mail/templates.h"
 #include "service/report.h"
 
 #include <stdint.h>
@@ -28,12 +30,12 @@ struct report {
 	report_put_fn *put;
 	void *arg;
 	enum report_kind kind;
+	const struct template *template; /* for its kind; expanded */
 	bool for_postmaster; /* a copy, or of a mail that has no sender */
 	bool head_only; /* of the mail */
 	bool is_8bit; /* the mail is */
 	bool verify; /* of REPORT_TRACE: nothing was to be delivered */
 	const char *myhostname;
-	const char *mail_name;
 	const char *myorigin;
 	const char *boundary;
 	struct span to; /* who gets it */

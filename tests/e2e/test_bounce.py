@@ -225,3 +225,60 @@ def test_boundaries_of_the_mail_do_not_end_the_report(suite):
     message, = suite.mailbox("alice").wait(1)
     _, _, _, original = report(message)
     assert re.search("one", str(original.get_payload()[0]))
+
+
+TEMPLATES = """
+failure_template = <<EOF
+Charset: utf-8
+From: "Die Post" <post>
+Subject: Nicht zugestellt
+
+Von $myhostname, nach $maximal_queue_lifetime_days Tagen: schade, hö.
+EOF
+delay_template = <<X
+Foo: bar
+
+x
+X
+"""
+
+
+def test_a_bounce_has_the_postmasters_words(make_suite):
+    suite = make_suite(notify_classes="bounce", **FAILS)
+    path = suite.etc / "bounce.cf"
+    path.write_text(TEMPLATES)
+    suite.set(bounce_template_file=path).start()
+    suite.log.wait('unknown "Foo" header label in delay template -- ignoring',
+                   "cleanup")
+    suite.send("Subject: x\n\nx\n", to="ghost", sender="alice@example.test")
+    message, = suite.mailbox("alice").wait(1)
+    parsed, _, rcpts, _ = report(message)
+    assert str(parsed["From"]) == "Die Post <post@mail.example.test>"
+    assert parsed["Subject"] == "Nicht zugestellt"
+    text = parsed.get_payload()[0]
+    assert text.get_content_charset() == "utf-8"
+    assert text["Content-Transfer-Encoding"] == "8bit"
+    assert text.get_content().startswith(
+        "Von mail.example.test, nach 5 Tagen: schade, hö.\n\n<ghost@")
+    assert rcpts[0]["Action"] == "failed"
+
+
+def test_templates_that_change_or_are_bad_lose_no_mail(make_suite):
+    suite = make_suite(bounce_template_file="/nonexistent", **FAILS)
+    path = suite.etc / "bounce.cf"
+    suite.start()
+    suite.log.wait("/nonexistent: No such file", "cleanup")
+
+    def subject(n):
+        suite.send("Subject: x\n\nx\n", to="ghost",
+                   sender="alice@example.test")
+        return report(suite.mailbox("alice").wait(n)[-1])[0]["Subject"]
+
+    assert subject(1) == "Undelivered Mail Returned to Sender"
+    path.write_text("failure_template = <<X\nSubject: s\n\n$nothing\nX\n")
+    suite.set(bounce_template_file=path).reload()
+    suite.log.wait("failure template: nothing has this name", "cleanup")
+    assert subject(2) == "Undelivered Mail Returned to Sender"
+    path.write_text("failure_template = <<X\nSubject: ours\n\na\nX\n")
+    wait_for("the new text", lambda: subject(
+        len(suite.mailbox("alice").paths()) + 1) == "ours")

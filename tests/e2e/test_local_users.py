@@ -163,7 +163,7 @@ def test_where_forward_files_lie_is_said_by_a_path(people):
 
 
 def test_locks_are_waited_for_as_long_as_is_said(people):
-    suite = people(deliver_lock_attempts="2", deliver_lock_delay="0s",
+    suite = people(deliver_lock_attempts="2", deliver_lock_delay="1s",
                    stale_lock_time="1h")
     lock = suite.spool / "ann.lock"
     lock.write_text("")

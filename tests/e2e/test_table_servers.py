@@ -653,6 +653,8 @@ def test_modules_are_found_and_looked_at(asker):
     module.chmod(0o775)
     assert "owner alone" in asker.ours(f"sqlite:{path}", "x")[2]
     module.chmod(0o755)
+    maps.write_text(f"sqlite {module}.gone\tdict_sqlite_open\n")
+    assert "sqlite" not in suite.run("postconf", "-m").stdout.split()
     maps.write_text(f"sqlite {module}\tdict_nothing\n")
     assert "no such function" in asker.ours(f"sqlite:{path}", "x")[2]
     # One of another maker has no version that we know.

@@ -73,6 +73,8 @@ list_things(const struct request *r)
 	if (r->has['l'])
 		puts("flock\nfcntl\ndotlock");
 	if (r->has['a'])
-		puts("dovecot"); /* authd speaks its protocol */
+		puts("authd");
+	if (r->has['A'])
+		puts("builtin");
 	return EXIT_SUCCESS;
 }

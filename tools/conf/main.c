@@ -15,6 +15,7 @@
 
 static const char help[] =
     "usage: postconf [-dfhHjnx] [-C CLASS] [NAME ...] | -a | -A | -l | -m | -T MODE\n"
+    "       postconf -b | -t [FILE]\n"
     "       postconf [-e] NAME=VALUE ... | -# NAME ... | -X NAME ...\n"
     "       postconf -M | -F | -P [-fhHjx] [SERVICE[/TYPE[/KEY]] ...]\n"
     "       postconf -M | -F | -P [-e] SERVICE/TYPE[/KEY]=VALUE ...\n"
@@ -30,7 +31,8 @@ static const char help[] =
     "  -e, -#, -X  sets (NAME=VALUE alone does, too), puts a # before, removes\n"
     "  -M, -F, -P  lines of master.cf, their fields, their parameters (-o)\n"
     "  -m, -l      types of tables; ways to lock a mailbox\n"
-    "  -a, -A      types of SASL of the server; of the client\n"
+    "  -a, -A      the type of SASL of the server; of the client\n"
+    "  -b, -t      texts of reports to senders, as they read; as they are written\n"
     "  -T MODE     compile-version, run-version, public-key-algorithms\n"
     "More in postconf(1); all parameters in postconf(5).\n";
 
@@ -223,8 +225,9 @@ main(int argc, char **argv)
 	bool edits = is_edit(&r);
 
 	options_check(&r);
-	if (r.has['b'] || r.has['t'])
-		fatal("bounce templates are not read yet");
-	status = lists(&r) ? list_things(&r) : edits ? edit(&r) : show(&r);
+	status = lists(&r)             ? list_things(&r)
+	    : r.has['b'] || r.has['t'] ? show_templates(&r)
+	    : edits                    ? edit(&r)
+				       : show(&r);
 	return fflush(stdout) == 0 && !ferror(stdout) ? status : EX_IOERR;
 }

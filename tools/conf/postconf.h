@@ -46,6 +46,7 @@ int show_service_params(const struct request *r, const struct files *f);
 int edit_params(const struct request *r);
 int edit_services(const struct request *r);
 int list_things(const struct request *r);
+int show_templates(const struct request *r);
 
 /*
  * One value under its name, as -f, -h, -H and -j want it; `sep` goes between.
@@ -58,6 +59,5 @@ const char *expand_value(const struct request *r, const struct files *f,
 
 /* "name":"value" of an object; the first one begins it. */
 void json_pair(bool first, const char *name, const char *value);
-void json_string(const char *s);
 
 #endif

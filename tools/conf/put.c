@@ -2,6 +2,7 @@
 #include "tools/conf/postconf.h"
 
 #include "base/scan.h"
+#include "tools/json_out.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,29 +13,12 @@ enum {
 };
 
 void
-json_string(const char *s)
-{
-	putchar('"');
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < ' ' || c == 0x7f)
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
-void
 json_pair(bool first, const char *name, const char *value)
 {
 	printf(first ? "{" : ", ");
-	json_string(name);
+	json_out(span_str(name));
 	printf(": ");
-	json_string(value);
+	json_out(span_str(value));
 }
 
 /* Words with a blank between them; folded, in lines of at most 80. */

@@ -2,6 +2,7 @@
 #include "tools/conf/postconf.h"
 
 #include "conf/master_edit.h"
+#include "tools/json_out.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,7 +111,7 @@ put_entry_json(const struct entry_text *e)
 	printf(", \"arguments\": [");
 	for (size_t i = 0; i < e->n; i++) {
 		printf(i > 0 ? ", " : "");
-		json_string(e->arg[i]);
+		json_out(span_str(e->arg[i]));
 	}
 	puts("]}");
 }

@@ -7,12 +7,14 @@
 #include "base/log.h"
 #include "base/scan.h"
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "dict/dict.h"
 #include "tools/maps/postmap.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #define HELP_OPTIONS \
@@ -100,7 +102,8 @@ postmap_name(const struct options *o, const char *given,
 bool
 postmap_text_is_good(const struct options *o, struct span s)
 {
-	if (o->any_bytes || ((o->headers || o->body) && !o->force_utf8))
+	if (o->any_bytes || !o->utf8 ||
+	    ((o->headers || o->body) && !o->force_utf8))
 		return true;
 	return is_utf8(s);
 }
@@ -261,12 +264,26 @@ make_all(const struct options *o, const struct conf *c)
 	}
 }
 
+/* As sendmail -bi does, whose other name it is. */
+_Noreturn static void
+refuse_recipient(void)
+{
+	fprintf(stderr,
+	    "%s: fatal: alias initialization mode requires no recipient\n",
+	    program);
+	exit(EX_TEMPFAIL);
+}
+
 static struct conf *
 load_conf(struct options *o)
 {
+	static const struct conf_field utf8[] = { CONF_FIELD_AS(CONF_BOOL,
+	    struct options, utf8, "smtputf8_enable") };
 	struct why why;
-	struct conf *c = conf_load(conf_find_dir(o->dir), NULL, 0, &why);
-	if (!c || dict_configure(c, &why) < 0)
+	struct conf *c = conf_load_command(o->dir, &why);
+
+	if (!c || conf_get_struct(c, utf8, COUNT_OF(utf8), o, &why) < 0 ||
+	    dict_configure(c, &why) < 0)
 		postmap_fatal("%s", why.text);
 	dict_use_conf(c);
 	o->default_type = conf_get(c, "default_database_type", &why);
@@ -285,11 +302,13 @@ main(int argc, char **argv)
 	log_init(program, "", -1);
 	o.aliases = strcmp(program, "postmap") != 0;
 	all = strcmp(program, "newaliases") == 0;
-	if (all)
-		program = "postalias"; /* as its lines are known */
 	if (help_asked(argc, argv, o.aliases ? help_postalias : help_postmap))
 		return EXIT_SUCCESS;
 	parse(argc, argv, &o);
+	if (all && optind < argc)
+		refuse_recipient();
+	if (all)
+		program = "postalias"; /* as its lines are known */
 	if (optind == argc && !all)
 		usage(&o);
 

@@ -29,6 +29,7 @@ struct options {
 	bool nul, no_nul; /* -N, -n */
 	bool any_bytes; /* -u */
 	bool force_utf8; /* -U */
+	bool utf8; /* smtputf8_enable */
 	bool verbose; /* -v */
 	bool aliases; /* called as postalias */
 };

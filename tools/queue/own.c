@@ -1,6 +1,7 @@
 #include "tools/queue/own.h"
 
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "service/privs.h"
 #include "tools/say.h"
 
@@ -14,7 +15,7 @@ own_queue(const char *dir, int status, bool reserved)
 {
 	struct why why;
 	struct privs p;
-	struct conf *c = conf_load(conf_find_dir(dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(dir, &why);
 	const char *owner = c ? conf_get(c, "mail_owner", &why) : NULL;
 	const char *path = owner ? conf_get(c, "queue_directory", &why) : NULL;
 	const struct passwd *pw = owner ? getpwnam(owner) : NULL;

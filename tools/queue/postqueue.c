@@ -340,7 +340,7 @@ main(int argc, char **argv)
 
 	caller_reset_fds();
 	if (confdir_is_privileged())
-		caller_reset("TZ");
+		caller_reset("MAIL_CONFIG TZ");
 	if (argc < 1)
 		return EX_USAGE;
 	if (help_asked(argc, argv, help))

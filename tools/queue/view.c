@@ -1,5 +1,7 @@
 #include "tools/queue/view.h"
 
+#include "tools/json_out.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,24 +23,6 @@ static bool
 is_control(char c)
 {
 	return (unsigned char)c < ' ' || c == 0x7f;
-}
-
-/* JSON strings: what is no ASCII goes as it is, controls as \u. */
-static void
-put_json(struct span s)
-{
-	putchar_unlocked('"');
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (is_control(c))
-			printf("\\u%04x", (unsigned)(unsigned char)c);
-		else
-			putchar_unlocked(c);
-	}
-	putchar_unlocked('"');
 }
 
 /* Control characters of mail do nothing to a terminal. */
@@ -87,13 +71,13 @@ static void
 begin_json(const struct view_message *m)
 {
 	put(SPAN("{\"queue_name\": "));
-	put_json(m->folder);
+	json_out(m->folder);
 	put(SPAN(", \"queue_id\": "));
-	put_json(m->id);
+	json_out(m->id);
 	printf(", \"arrival_time\": %" PRId64 ", \"message_size\": %" PRIu64
 	       ", \"forced_expire\": %s, \"sender\": ",
 	    m->arrived / 1000000, m->size, m->forced ? "true" : "false");
-	put_json(m->sender.n > 0 ? m->sender : SPAN("MAILER-DAEMON"));
+	json_out(m->sender.n > 0 ? m->sender : SPAN("MAILER-DAEMON"));
 	put(SPAN(", \"recipients\": ["));
 }
 
@@ -147,10 +131,10 @@ static void
 put_json_rcpt(struct view *v, struct span addr, struct span reason)
 {
 	put(v->in_list ? SPAN(", {\"address\": ") : SPAN("{\"address\": "));
-	put_json(addr);
+	json_out(addr);
 	if (reason.n > 0) {
 		put(SPAN(", \"delay_reason\": "));
-		put_json(reason);
+		json_out(reason);
 	}
 	putchar_unlocked('}');
 	v->in_list = true;

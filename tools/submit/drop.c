@@ -1,4 +1,5 @@
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "tools/submit/submit.h"
 
 #include <errno.h>
@@ -108,7 +109,7 @@ static void
 command_path(const char *name, char *path, size_t max)
 {
 	struct why why;
-	struct conf *c = conf_load(conf_find_dir(options.dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(options.dir, &why);
 	const char *dir = c ? conf_get(c, "command_directory", &why) : NULL;
 
 	if (!dir)

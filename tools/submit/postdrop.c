@@ -229,7 +229,7 @@ main(int argc, char **argv)
 	int option;
 
 	caller_reset_fds();
-	caller_reset(NULL);
+	caller_reset("MAIL_CONFIG");
 	block_signals();
 	if (argc < 1)
 		return EX_USAGE;

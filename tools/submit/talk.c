@@ -3,6 +3,7 @@
  * postdrop, as any other, so it needs no running suite.
  */
 #include "conf/conf.h"
+#include "conf/environment.h"
 #include "tools/submit/smtp.h"
 #include "tools/submit/submit.h"
 
@@ -73,7 +74,7 @@ static const char *
 own_name(void)
 {
 	struct why why;
-	struct conf *c = conf_load(conf_find_dir(options.dir), NULL, 0, &why);
+	struct conf *c = conf_load_command(options.dir, &why);
 	const char *name = c ? conf_get(c, "myhostname", &why) : NULL;
 
 	if (!name)

@@ -108,17 +108,6 @@ find(const struct conf *c, const char *type, struct line *l)
 	    find_in_folder(parameter(c, "meta_directory"), type, l);
 }
 
-bool
-module_is_listed(const char *type)
-{
-	const struct conf *c = dict_conf_take();
-	struct line l;
-	bool found = c && find(c, type, &l);
-
-	dict_conf_give();
-	return found;
-}
-
 static void
 find_object(const struct conf *c, const struct line *l,
     char path[MODULE_PATH_MAX])
@@ -133,6 +122,22 @@ find_object(const struct conf *c, const struct line *l,
 	else
 		snprintf(path, MODULE_PATH_MAX, "%.400s/modules/%.400s",
 		    parameter(c, "daemon_directory"), l->object);
+}
+
+bool
+module_is_there(const char *type)
+{
+	const struct conf *c = dict_conf_take();
+	char path[MODULE_PATH_MAX];
+	struct line l;
+	bool found = c && find(c, type, &l);
+
+	if (found) {
+		find_object(c, &l, path);
+		found = access(path, R_OK) == 0;
+	}
+	dict_conf_give();
+	return found;
 }
 
 /* What others can write would run as whoever loads it. */

@@ -21,7 +21,7 @@
 /* Returns NULL with `why`. Any thread. Blocks. */
 const struct dict_module *module_load(const char *type, struct why *why);
 
-/* Whether some dynamicmaps.cf has it. Blocks. */
-bool module_is_listed(const char *type);
+/* Whether some dynamicmaps.cf has it, and its file is there. Blocks. */
+bool module_is_there(const char *type);
 
 #endif
