@@ -360,6 +360,20 @@ box_close_all(struct store *s)
 	s->unused_n = 0;
 }
 
+DIR *
+box_open_dir(int at, const char *name)
+{
+	int fd = openat(at, name,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int err = errno;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	errno = err;
+	return dir;
+}
+
 int
 box_read_all(int fd, size_t max, struct span *text_r)
 {

@@ -20,6 +20,7 @@
 #include "store/keywords.h"
 #include "store/uidfile.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -120,6 +121,12 @@ MUST_USE int box_add_keyword(struct box *b, const struct keywords *k,
 
 /* Opens a file; never leaves the folder `at`, and follows no link. */
 int box_open_below(int at, const char *name, int flags, mode_t mode);
+
+/*
+ * A folder's names, read by a descriptor of its own; follows no link. For closedir();
+ * NULL, with errno: it cannot be read.
+ */
+DIR *box_open_dir(int at, const char *name);
 
 /* All of a file of up to `max` bytes, for box_free_text(). */
 MUST_USE int box_read_all(int fd, size_t max, struct span *text_r);

@@ -112,20 +112,15 @@ static int
 remove_below(int at, const char *name, unsigned depth)
 {
 	const struct dirent *d;
-	int fd = openat(at, name,
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = box_open_dir(at, name);
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	if (!dir)
 		return -errno;
-	}
 	while ((d = readdir(dir))) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
-		if (unlinkat(fd, d->d_name, 0) < 0 && depth)
-			(void)remove_below(fd, d->d_name, depth - 1);
+		if (unlinkat(dirfd(dir), d->d_name, 0) < 0 && depth)
+			(void)remove_below(dirfd(dir), d->d_name, depth - 1);
 	}
 	closedir(dir);
 	return unlinkat(at, name, AT_REMOVEDIR) < 0 ? -errno : 0;
@@ -136,19 +131,14 @@ static void
 remove_gone(struct store_user *u)
 {
 	const struct dirent *d;
-	int fd = openat(u->inbox->folder, ".",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int root = u->inbox->folder;
+	DIR *dir = box_open_dir(root, ".");
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((d = readdir(dir)))
+	while (dir && (d = readdir(dir)))
 		if (strncmp(d->d_name, "postrider-gone.", 15) == 0)
-			(void)remove_below(fd, d->d_name, 2);
-	closedir(dir);
+			(void)remove_below(root, d->d_name, 2);
+	if (dir)
+		closedir(dir);
 }
 
 /* The index under the lock of the INBOX's box, where there is one. */

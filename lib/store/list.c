@@ -8,7 +8,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -84,22 +83,16 @@ static int
 list_folders(struct names *l)
 {
 	const struct dirent *d;
-	int fd = openat(l->u->inbox->folder, ".",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int root = l->u->inbox->folder;
+	DIR *dir = box_open_dir(root, ".");
 
-	if (!dir) {
-		int err = -errno;
-
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
+	if (!dir)
+		return -errno;
 	while ((d = readdir(dir))) {
 		struct span name = { d->d_name + 1, strlen(d->d_name) - 1 };
 
 		if (d->d_name[0] == '.' && store_name_is_valid(name) &&
-		    !store_is_inbox(name) && store_is_mailbox(fd, d->d_name))
+		    !store_is_inbox(name) && store_is_mailbox(root, d->d_name))
 			add(l, name, 0);
 	}
 	closedir(dir);

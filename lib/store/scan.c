@@ -114,16 +114,10 @@ static int
 read_folder(struct scan *s, int folder, bool in_new)
 {
 	const struct dirent *d;
-	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = box_open_dir(folder, ".");
 
-	if (!dir) {
-		int err = -errno;
-
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
+	if (!dir)
+		return -errno;
 	errno = 0;
 	while ((d = readdir(dir))) {
 		if (is_message(folder, d))

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* Whether its UID is among those that may have been given just before the end. */
 static bool
@@ -39,22 +38,11 @@ sweep_one(struct box *b, int folder, const char *in, const char *name,
 	renameat(folder, name, b->tmp, name);
 }
 
-static DIR *
-open_dir(int folder)
-{
-	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir && fd >= 0)
-		close(fd);
-	return dir;
-}
-
 static void
 sweep_folder(struct box *b, int folder, const char *in, const struct uidfile *f)
 {
 	const struct dirent *e;
-	DIR *dir = open_dir(folder);
+	DIR *dir = box_open_dir(folder, ".");
 
 	while (dir && (e = readdir(dir)))
 		sweep_one(b, folder, in, e->d_name, f);
