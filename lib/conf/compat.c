@@ -29,6 +29,9 @@ compat_default(const struct conf *c, const char *name)
 	if (strcmp(name, "mynetworks_style") == 0 &&
 	    conf_set_value(c, SPAN("mynetworks")))
 		return NULL;
+	/* No daemon compares fingerprints yet, only posttls-finger. */
+	if (strcmp(name, "smtp_tls_fingerprint_digest") == 0)
+		return NULL;
 	if (!p || conf_set_value(c, span_str(name)) ||
 	    !strstr(p->fallback, level))
 		return NULL;
